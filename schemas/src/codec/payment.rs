@@ -1,0 +1,49 @@
+//! One record of the user's schema to one [`Payment`].
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::aliases::Aliases;
+use super::projection::Projection;
+use super::schema::CheckedSchema;
+use super::wanted::of_payment;
+use crate::mapping::PaymentMapping;
+use crate::payment::Payment;
+use crate::reject::Reject;
+
+/// Decodes the payments of one schema. Made once per schema; shared between threads.
+pub struct PaymentDecoder {
+    mapping: Arc<PaymentMapping>,
+    projection: Projection,
+}
+
+impl PaymentDecoder {
+    /// Plans the records of `writer`.
+    ///
+    /// # Errors
+    /// `SchemaMismatch`, naming the mapped field, when a required field is missing or a field's type can never
+    /// be taken. A field that is not required and is missing is null in every payment.
+    pub fn new(
+        mapping: Arc<PaymentMapping>,
+        writer: &CheckedSchema,
+        aliases: &Aliases,
+    ) -> Result<Self, Reject> {
+        let projection = Projection::new(writer, &of_payment(&mapping), aliases)?;
+        Ok(Self { mapping, projection })
+    }
+
+    /// Decodes one body.
+    ///
+    /// # Errors
+    /// `Malformed` or `TrailingBytes` when it is not exactly one record of the schema; else what
+    /// [`PaymentMapping::assemble`] refuses.
+    pub fn decode(&self, body: &[u8]) -> Result<Payment, Reject> {
+        self.mapping.assemble(&self.projection.read(body)?)
+    }
+}
+
+impl fmt::Debug for PaymentDecoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PaymentDecoder").finish_non_exhaustive()
+    }
+}

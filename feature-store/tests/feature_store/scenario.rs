@@ -38,6 +38,7 @@ pub fn vocabulary() -> Vocabulary {
 
 /// One record of a topic.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "a few in memory, and boxing would blur the tests")]
 pub enum Record {
     Payment(Payment),
     Label(Label),

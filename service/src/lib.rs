@@ -1,1 +1,16 @@
-//! Placeholder.
+//! Tripline, the service: the shell around the feature store and the models, and the only crate that does I/O.
+
+pub mod cli;
+pub mod clock;
+pub mod command;
+pub mod config;
+pub mod demo;
+pub mod emit;
+pub mod fail_point;
+pub mod pipeline;
+pub mod policy;
+pub mod process;
+pub mod registry;
+pub mod simulate;
+pub mod stream;
+pub mod worker;

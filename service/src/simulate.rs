@@ -20,6 +20,7 @@ mod card;
 mod country;
 mod draw;
 mod event;
+pub mod feed;
 mod fraud;
 mod habit;
 mod label;

@@ -1,1 +1,16 @@
-//! Placeholder.
+//! What the tests share: worlds to run the service in, what is expected of them, and the checker of the invariants.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a test that cannot go on should stop and say why"
+)]
+
+pub mod checker;
+pub mod memory;
+/// The naive oracle of the feature store's own tests.
+#[path = "../../feature-store/tests/feature_store/oracle.rs"]
+pub mod oracle;

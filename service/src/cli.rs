@@ -1,0 +1,132 @@
+//! The command line: what may be typed, and what each word leads to.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use schemas::problem::{Problem, Problems};
+use schemas::time::DurationMs;
+
+use crate::command;
+use crate::config::Overrides;
+
+/// Real-time fraud decisions on payment streams.
+#[derive(Debug, Parser)]
+#[command(name = "tripline", version, about, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// The config file and what is laid over it.
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    /// The config file
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Lays one value over the config, such as store.path=/var/lib/tripline; may be given again
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+}
+
+impl ConfigArgs {
+    /// The config with the files that it points at.
+    ///
+    /// # Errors
+    /// Every problem of all files.
+    pub fn load(&self) -> Result<crate::config::Setup, Problems> {
+        crate::config::load(&self.config, &Overrides::of_process(self.sets.clone()))
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the service
+    Serve {
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Runs all of Tripline in one process, on simulated payments
+    Demo {
+        /// Address of the page
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+        listen: SocketAddr,
+        /// Ends after this time; without it Ctrl-C ends it
+        #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+        lasts: Option<DurationMs>,
+        /// Payments a second
+        #[arg(long, default_value_t = 50.0, value_parser = rate)]
+        rate: f64,
+    },
+    /// Checks config, features, policy and models together
+    Check {
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Sends simulated payments and their labels to the topics
+    Simulate {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Payments a second
+        #[arg(long, value_parser = rate)]
+        rate: f64,
+        /// How long
+        #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+        lasts: DurationMs,
+        /// Chooses one of many alike worlds
+        #[arg(long, default_value_t = 42)]
+        seed: u64,
+    },
+}
+
+fn duration(text: &str) -> Result<DurationMs, String> {
+    DurationMs::parse(text)
+        .filter(|d| d.0 > 0)
+        .ok_or_else(|| "a duration with its unit, such as 60s or 5m".to_owned())
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse::<f64>().ok().filter(|rate| (0.001..=1e6).contains(rate));
+    rate.ok_or_else(|| "a number of payments a second, 0.001 to 1000000".to_owned())
+}
+
+/// Why a command ended, beside well.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The user's input is wrong; nothing was done.
+    #[error(transparent)]
+    Input(#[from] Problems),
+    /// It failed while running.
+    #[error("{0:#}")]
+    Failed(#[from] anyhow::Error),
+}
+
+impl From<Problem> for CommandError {
+    fn from(problem: Problem) -> Self {
+        Self::Input(problem.into())
+    }
+}
+
+/// Runs the command that was typed: exit code 0 done, 1 failed while running, 2 the input is wrong.
+#[must_use]
+#[expect(clippy::print_stderr, reason = "the one place where a command's error is said")]
+pub fn run() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Serve { config } => command::serve::run(&config),
+        Command::Demo { listen, lasts, rate } => command::demo::run(listen, lasts, rate),
+        Command::Check { config } => command::check::run(&config),
+        Command::Simulate { config, rate, lasts, seed } => command::simulate::run(&config, rate, lasts, seed),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error @ CommandError::Input(_)) => {
+            eprintln!("{error}");
+            ExitCode::from(2)
+        }
+        Err(error) => {
+            eprintln!("tripline: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! The commands, one file each: what the command line leads to.
+
+pub mod check;
+pub mod demo;
+pub mod serve;
+pub mod simulate;

@@ -1,0 +1,3 @@
+//! The demo's own world: a broker and a schema registry inside the process, so that nothing else is needed.
+
+pub mod registry;

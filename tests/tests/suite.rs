@@ -1,0 +1,17 @@
+//! The whole service from outside. One crate, so that it is linked once.
+//!
+//! `TRIPLINE_TESTS=fast` leaves out what needs a server. `TRIPLINE_SEEDS` and `TRIPLINE_SEED` choose the seeds of the
+//! crash test, `TRIPLINE_KILLS` how often the real one kills.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test that cannot go on should stop and say why"
+)]
+
+#[path = "suite/architecture.rs"]
+mod architecture;
+#[path = "suite/crash.rs"]
+mod crash;

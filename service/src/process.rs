@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::cli::CommandError;
 use crate::config::Setup;
-use crate::fail_point;
+use crate::crash_test;
 use crate::stream::line::Watch;
 use crate::worker::{Drained, Worker};
 
@@ -23,6 +23,8 @@ use crate::worker::{Drained, Worker};
 /// # Errors
 /// What died, and why.
 pub fn run(setup: Setup, watch: Box<dyn Watch>) -> Result<(), CommandError> {
+    let mut watches = crash_test::watches();
+    watches.push(watch);
     let runtime = Runtime::new().context("the runtime")?;
     let stop = Arc::new(AtomicBool::new(false));
     let live = Arc::new(Live::new(None));
@@ -30,7 +32,7 @@ pub fn run(setup: Setup, watch: Box<dyn Watch>) -> Result<(), CommandError> {
         setup,
         live,
         runtime: runtime.handle().clone(),
-        watch: fail_point::around(watch),
+        watch: Box::new(watches),
         report: Box::new(|_| {}),
         stop: Arc::clone(&stop),
     };

@@ -17,6 +17,9 @@ pub enum Expected {
         values: Vec<FeatureValue>,
         versions: Vec<Option<u64>>,
         alert: bool,
+        /// Further behind an entity's newest event than events may be late: only such a vector may be approximate,
+        /// and says so.
+        behind: bool,
     },
     DeadLetter(&'static str),
     /// Seen before, or a label: nothing comes out.
@@ -87,7 +90,7 @@ fn one(
 ) {
     let codes: Vec<_> = letters.iter().map(|letter| letter.code.as_str()).collect();
     match expected {
-        Expected::Decision { transaction_id, values, versions, alert } => {
+        Expected::Decision { transaction_id, values, versions, alert, behind } => {
             let Some(decision) = decision else {
                 breaches.push(format!(
                     "I1 no decision of {transaction_id} at {place:?} (dead letters: {codes:?})"
@@ -100,7 +103,9 @@ fn one(
                     .iter()
                     .zip(values)
                     .all(|(feature, value)| feature.value.same_bits(*value));
-            if !same {
+            if decision.approximate && !behind {
+                breaches.push(format!("I6 {transaction_id}: approximate, and not behind"));
+            } else if !same && !decision.approximate {
                 let found: Vec<_> = decision.features.iter().map(|feature| feature.value).collect();
                 breaches.push(format!("I6 {transaction_id}: features {found:?}, the oracle says {values:?}"));
             }

@@ -10,7 +10,10 @@
 )]
 
 pub mod checker;
+pub mod kafka;
 pub mod memory;
 /// The naive oracle of the feature store's own tests.
 #[path = "../../feature-store/tests/feature_store/oracle.rs"]
 pub mod oracle;
+pub mod process;
+pub mod servers;

@@ -3,5 +3,5 @@
 mod inputs;
 mod run;
 
-pub use inputs::{Inputs, Meant};
-pub use run::{Outcome, run};
+pub use inputs::{Applied, Inputs, LATENESS_MS, Meant, REMEMBER_MS, SKEW_MS, Terms, expected};
+pub use run::{CONFIG, FEATURES, Outcome, POLICY, run};

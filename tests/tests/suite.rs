@@ -13,5 +13,16 @@
 
 #[path = "suite/architecture.rs"]
 mod architecture;
+/// Whether what needs a server is left out.
+fn fast() -> bool {
+    let fast = std::env::var("TRIPLINE_TESTS").is_ok_and(|text| text == "fast");
+    if fast {
+        println!("left out: TRIPLINE_TESTS=fast");
+    }
+    fast
+}
+
 #[path = "suite/crash.rs"]
 mod crash;
+#[path = "suite/kill.rs"]
+mod kill;

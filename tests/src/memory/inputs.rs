@@ -1,7 +1,9 @@
 //! What is sent: payments with ties, late, repeated and changed ones, labels early, late and corrected, and junk.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
+use feature_store::definition::Definitions;
 use feature_store::store::{Source, Topic};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
@@ -12,12 +14,23 @@ use schemas::time::EventTime;
 use schemas::transaction::Transaction;
 use tripline::stream::memory::Broker;
 
-/// Registry ids of the two input schemas.
-pub const TRANSACTION_ID: u32 = 1;
-pub const LABEL_ID: u32 = 2;
+use crate::checker::{Expectations, Expected};
+use crate::oracle::{Oracle, Rules, Said};
 
-/// Wall-clock time of the world, milliseconds.
-pub const NOW_MS: i64 = 1_760_000_000_000;
+/// An id that no registry gives.
+const UNKNOWN_ID: u32 = 1_000_077;
+
+/// What inputs depend on beside their seed.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    /// Partitions of the payments topic.
+    pub partitions: i32,
+    /// Wall-clock time of the world, milliseconds.
+    pub now_ms: i64,
+    /// Registry ids of the transaction and the label schema.
+    pub ids: [u32; 2],
+}
+
 /// Allowed lateness, memory of ids, and skew of every world.
 pub const LATENESS_MS: i64 = 20_000;
 pub const REMEMBER_MS: i64 = 10 * 86_400_000;
@@ -35,7 +48,8 @@ pub enum Meant {
 /// All inputs, and their bytes.
 pub struct Inputs {
     pub meant: BTreeMap<(Source, i64), Meant>,
-    bytes: Vec<(Source, Vec<u8>, Vec<u8>)>,
+    /// Topic and partition, key and value of each, in the order of sending.
+    pub bytes: Vec<(Source, Vec<u8>, Vec<u8>)>,
     sent: usize,
 }
 
@@ -43,25 +57,26 @@ struct Maker {
     draw: Xoshiro256PlusPlus,
     transactions: Encoder,
     labels: Encoder,
+    terms: Terms,
     clock_ms: i64,
     made: Vec<(i32, Transaction)>,
 }
 
 impl Inputs {
-    /// The inputs of a seed.
-    pub fn of(seed: u64, partitions: i32) -> Self {
+    /// So many inputs of a seed.
+    pub fn of(seed: u64, terms: Terms, count: u32) -> Self {
         let mut maker = Maker {
             draw: Xoshiro256PlusPlus::seed_from_u64(seed ^ 0x1a7e),
             transactions: Encoder::new(Contract::Transaction),
             labels: Encoder::new(Contract::Label),
-            clock_ms: NOW_MS - 500_000,
+            terms,
+            clock_ms: terms.now_ms - i64::from(count) * 2_000 - 400_000,
             made: Vec::new(),
         };
-        let count = maker.draw.random_range(5..60);
         let mut inputs = Self { meant: BTreeMap::new(), bytes: Vec::new(), sent: 0 };
         let mut next: BTreeMap<Source, i64> = BTreeMap::new();
         for number in 0..count {
-            let (source, meant, key, value) = maker.record(number, partitions);
+            let (source, meant, key, value) = maker.record(number);
             let offset = next.entry(source).or_default();
             inputs.meant.insert((source, *offset), meant);
             *offset += 1;
@@ -84,7 +99,7 @@ impl Inputs {
 }
 
 impl Maker {
-    fn record(&mut self, number: u32, partitions: i32) -> (Source, Meant, Vec<u8>, Vec<u8>) {
+    fn record(&mut self, number: u32) -> (Source, Meant, Vec<u8>, Vec<u8>) {
         match self.draw.random_range(0..20) {
             0..=3 if !self.made.is_empty() => self.label(),
             4 if !self.made.is_empty() => {
@@ -96,17 +111,16 @@ impl Maker {
                 transaction.amount = AmountMinor::new(transaction.amount.minor() + 1).unwrap();
                 self.payment(partition, transaction)
             }
-            6 => self.junk(partitions),
+            6 => self.junk(),
             7 => {
                 let mut transaction = self.transaction(number);
-                transaction.event_time = EventTime::from_ms(NOW_MS + 100 * SKEW_MS).unwrap();
-                let (source, _, key, value) =
-                    self.payment(self.partition(&transaction, partitions), transaction);
+                transaction.event_time = EventTime::from_ms(self.terms.now_ms + 100 * SKEW_MS).unwrap();
+                let (source, _, key, value) = self.payment(self.partition(&transaction), transaction);
                 (source, Meant::Junk("future"), key, value)
             }
             _ => {
                 let transaction = self.transaction(number);
-                let partition = self.partition(&transaction, partitions);
+                let partition = self.partition(&transaction);
                 self.made.push((partition, transaction.clone()));
                 self.payment(partition, transaction)
             }
@@ -140,21 +154,24 @@ impl Maker {
     }
 
     /// A card stays on its partition; a shop is met on all.
-    fn partition(&self, transaction: &Transaction, partitions: i32) -> i32 {
-        i32::from(transaction.card_id.as_bytes()[4] - b'0') % partitions
+    fn partition(&self, transaction: &Transaction) -> i32 {
+        i32::from(transaction.card_id.as_bytes()[4] - b'0') % self.terms.partitions
     }
 
     fn payment(&mut self, partition: i32, transaction: Transaction) -> (Source, Meant, Vec<u8>, Vec<u8>) {
         let mut value = Vec::new();
-        self.transactions.encode(SchemaId(TRANSACTION_ID), &transaction, &mut value).unwrap();
+        self.transactions.encode(SchemaId(self.terms.ids[0]), &transaction, &mut value).unwrap();
         let key = transaction.card_id.clone().into_bytes();
         (Source { topic: Topic::Payments, partition }, Meant::Payment(Box::new(transaction)), key, value)
     }
 
     fn label(&mut self) -> (Source, Meant, Vec<u8>, Vec<u8>) {
         let early = self.draw.random_bool(0.2);
-        let id =
-            if early { format!("t{}", self.draw.random_range(0..60)) } else { self.any().1.transaction_id };
+        let id = if early {
+            format!("t{}", self.draw.random_range(0..self.made.len() as u32 * 2))
+        } else {
+            self.any().1.transaction_id
+        };
         let label = Label {
             transaction_id: id.into(),
             fraud: self.draw.random_bool(0.6),
@@ -162,20 +179,20 @@ impl Maker {
             source: LabelSource::ALL[self.draw.random_range(0..3)],
         };
         let mut value = Vec::new();
-        self.labels.encode(SchemaId(LABEL_ID), &label, &mut value).unwrap();
+        self.labels.encode(SchemaId(self.terms.ids[1]), &label, &mut value).unwrap();
         let source = Source { topic: Topic::Labels, partition: 0 };
         (source, Meant::Label(label), Vec::new(), value)
     }
 
-    fn junk(&mut self, partitions: i32) -> (Source, Meant, Vec<u8>, Vec<u8>) {
-        let partition = self.draw.random_range(0..partitions);
+    fn junk(&mut self) -> (Source, Meant, Vec<u8>, Vec<u8>) {
+        let partition = self.draw.random_range(0..self.terms.partitions);
         let transaction = self.transaction(9_999);
         let (_, _, _, whole) = self.payment(partition, transaction);
         let (code, value) = match self.draw.random_range(0..6) {
             0 => ("empty", Vec::new()),
             1 => ("frame_truncated", whole[..3].to_vec()),
             2 => ("bad_magic", b"{\"transaction_id\":1}".to_vec()),
-            3 => ("schema_unknown", [&[0, 0, 0, 0, 77][..], &whole[5..]].concat()),
+            3 => ("schema_unknown", [&[0][..], &UNKNOWN_ID.to_be_bytes(), &whole[5..]].concat()),
             4 => ("malformed", whole[..whole.len() - 3].to_vec()),
             _ => ("trailing_bytes", [&whole[..], b"x"].concat()),
         };
@@ -185,7 +202,8 @@ impl Maker {
             Topic::Labels => Source { topic, partition: 0 },
         };
         // A payment's bytes are no label: cut or whole, its fields do not fit the label's schema.
-        let value = if topic == Topic::Labels && value.len() > 5 && value[0] == 0 && value[4] != 77 {
+        let value = if topic == Topic::Labels && value.len() > 5 && value[0] == 0 && code != "schema_unknown"
+        {
             return (source, Meant::Junk("empty"), Vec::new(), Vec::new());
         } else {
             value
@@ -210,5 +228,49 @@ pub fn payment(transaction: &Transaction) -> Payment {
             .into_iter()
             .collect(),
         content: ContentHash(0),
+    }
+}
+
+/// A batch that was applied: its source and offsets.
+pub type Applied = (Source, RangeInclusive<i64>);
+
+/// What the oracle says of every input applied, in the order in which batches were.
+pub fn expected(inputs: &Inputs, definitions: &Definitions, order: &[Applied]) -> Expectations {
+    let rules = Rules { lateness_ms: LATENESS_MS, remember_ms: REMEMBER_MS };
+    let mut oracle = Oracle::new(&definitions.features, 2, rules);
+    let mut expected = BTreeMap::new();
+    for (source, offsets) in order {
+        for offset in offsets.clone() {
+            let place = (*source, offset);
+            expected.insert(place, expectation(&mut oracle, *source, &inputs.meant[&place]));
+        }
+    }
+    expected
+}
+
+fn expectation(oracle: &mut Oracle, source: Source, meant: &Meant) -> Expected {
+    match meant {
+        Meant::Junk(code) => Expected::DeadLetter(code),
+        Meant::Label(label) => {
+            assert_eq!(source.topic, Topic::Labels);
+            oracle.label(label);
+            Expected::Nothing
+        }
+        Meant::Payment(transaction) => {
+            let payment = payment(transaction);
+            match oracle.payment(source.partition, &payment) {
+                Said::New(vector) => Expected::Decision {
+                    transaction_id: transaction.transaction_id.clone(),
+                    values: vector.values,
+                    versions: vector.versions,
+                    alert: true,
+                    behind: vector.behind,
+                },
+                Said::Duplicate => Expected::Nothing,
+                Said::Conflict => Expected::DeadLetter("conflict"),
+                Said::Late => Expected::DeadLetter("late"),
+                Said::Labelled(_) | Said::Waiting => unreachable!(),
+            }
+        }
     }
 }

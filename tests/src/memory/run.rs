@@ -1,6 +1,5 @@
 //! One run of a seed: lives of the line that end in crashes, and a last one that ends in quiet.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,7 +8,7 @@ use std::time::Duration;
 use feature_store::definition::{Definitions, Vocabulary};
 use feature_store::enricher::{Enricher, Limits};
 use feature_store::files::{FileOptions, FileStep, JournalSync};
-use feature_store::store::{Batch, Source, Topic};
+use feature_store::store::Batch;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use schemas::codec::{SchemaId, decode_own, unframe};
@@ -27,11 +26,10 @@ use tripline::stream::Output;
 use tripline::stream::line::{Line, LineLimits, OutboxLimits, Parts, Watch};
 use tripline::stream::memory::{Broker, Faults, MemoryTransport};
 
-use super::inputs::{self, Inputs, LATENESS_MS, Meant, NOW_MS, REMEMBER_MS, SKEW_MS};
-use crate::checker::{self, Expectations, Expected, Seen};
-use crate::oracle::{Oracle, Rules, Said};
+use super::inputs::{self, Inputs, LATENESS_MS, REMEMBER_MS, SKEW_MS, Terms};
+use crate::checker::{self, Expectations, Seen};
 
-const CONFIG: &str = r#"
+pub const CONFIG: &str = r#"
 [payment]
 transaction_id = "transaction_id"
 event_time = "event_time"
@@ -44,7 +42,7 @@ merchant = "merchant_id"
 country = { field = "country", kind = "text" }
 "#;
 
-const FEATURES: &str = r#"
+pub const FEATURES: &str = r#"
 [[feature]]
 name = "amount"
 request = "amount"
@@ -88,7 +86,7 @@ window = "5m"
 delay = "1ms"
 "#;
 
-const POLICY: &str = r#"
+pub const POLICY: &str = r#"
 [thresholds]
 review = 0.5
 [fallback]
@@ -97,6 +95,12 @@ no_model = "review"
 name = "all"
 verdicts = ["review"]
 "#;
+
+const TRANSACTION_ID: u32 = 1;
+const LABEL_ID: u32 = 2;
+
+/// Wall-clock time of the world, milliseconds.
+const NOW_MS: i64 = 1_760_000_000_000;
 
 /// What one run came to.
 #[derive(Debug, Default, Clone)]
@@ -130,8 +134,8 @@ impl SchemaSource for Registry {
             return Some((id, Answer::Unavailable("down".to_owned())));
         }
         let answer = match id.0 {
-            inputs::TRANSACTION_ID => Answer::Text(Contract::Transaction.text().to_owned()),
-            inputs::LABEL_ID => Answer::Text(Contract::Label.text().to_owned()),
+            TRANSACTION_ID => Answer::Text(Contract::Transaction.text().to_owned()),
+            LABEL_ID => Answer::Text(Contract::Label.text().to_owned()),
             _ => Answer::Unknown,
         };
         Some((id, answer))
@@ -226,11 +230,12 @@ impl World {
         let mapping = PaymentMapping::read(root.section("payment"));
         drop(root);
         let mapping = Arc::new(sink.problems().or(mapping).unwrap());
+        let terms = Terms { partitions, now_ms: NOW_MS, ids: [TRANSACTION_ID, LABEL_ID] };
         let definitions = Definitions::parse("features.toml", FEATURES, &Vocabulary::of(&mapping)).unwrap();
         Self {
             seed,
             broker: Broker::new(partitions, 1),
-            inputs: Inputs::of(seed, partitions),
+            inputs: Inputs::of(seed, terms, draw.random_range(5..60)),
             order: Order::default(),
             clock: Arc::new(StandingClock::at(NOW_MS as u64)),
             mapping,
@@ -389,16 +394,9 @@ impl World {
 
     /// What the oracle says of every input applied so far, in the order in which they were.
     fn expected(&self) -> Expectations {
-        let rules = Rules { lateness_ms: LATENESS_MS, remember_ms: REMEMBER_MS };
-        let mut oracle = Oracle::new(&self.definitions.features, 2, rules);
-        let mut expected = BTreeMap::new();
-        for batch in self.order.batches.lock().unwrap().iter() {
-            for offset in batch.first..=batch.last {
-                let place = (batch.source, offset);
-                expected.insert(place, expectation(&mut oracle, batch.source, &self.inputs.meant[&place]));
-            }
-        }
-        expected
+        let order: Vec<_> =
+            self.order.batches.lock().unwrap().iter().map(|b| (b.source, b.first..=b.last)).collect();
+        inputs::expected(&self.inputs, &self.definitions, &order)
     }
 
     fn seen(&self) -> Seen {
@@ -420,30 +418,4 @@ impl World {
 
 fn read<T: serde::de::DeserializeOwned>(contract: Contract, body: &[u8]) -> T {
     decode_own(contract.schema().unwrap(), body).unwrap()
-}
-
-fn expectation(oracle: &mut Oracle, source: Source, meant: &Meant) -> Expected {
-    match meant {
-        Meant::Junk(code) => Expected::DeadLetter(code),
-        Meant::Label(label) => {
-            assert_eq!(source.topic, Topic::Labels);
-            oracle.label(label);
-            Expected::Nothing
-        }
-        Meant::Payment(transaction) => {
-            let payment = inputs::payment(transaction);
-            match oracle.payment(source.partition, &payment) {
-                Said::New(vector) => Expected::Decision {
-                    transaction_id: transaction.transaction_id.clone(),
-                    values: vector.values,
-                    versions: vector.versions,
-                    alert: true,
-                },
-                Said::Duplicate => Expected::Nothing,
-                Said::Conflict => Expected::DeadLetter("conflict"),
-                Said::Late => Expected::DeadLetter("late"),
-                Said::Labelled(_) | Said::Waiting => unreachable!(),
-            }
-        }
-    }
 }

@@ -70,6 +70,37 @@ pub trait Watch: Send {
 /// Nobody.
 impl Watch for () {}
 
+/// Several, one after the other.
+impl Watch for Vec<Box<dyn Watch>> {
+    fn reached(&mut self, step: LineStep) {
+        self.iter_mut().for_each(|watch| watch.reached(step));
+    }
+    fn applied(&mut self, batch: &Batch, again: bool) {
+        self.iter_mut().for_each(|watch| watch.applied(batch, again));
+    }
+    fn decided(&mut self, decision: &Decision, alert: Option<&Alert>) {
+        self.iter_mut().for_each(|watch| watch.decided(decision, alert));
+    }
+    fn duplicate(&mut self) {
+        self.iter_mut().for_each(|watch| watch.duplicate());
+    }
+    fn dead(&mut self, source: Source, reject: &Reject) {
+        self.iter_mut().for_each(|watch| watch.dead(source, reject));
+    }
+    fn label(&mut self, applied: LabelApplied) {
+        self.iter_mut().for_each(|watch| watch.label(applied));
+    }
+    fn acknowledged(&mut self, since_arrival_us: i64) {
+        self.iter_mut().for_each(|watch| watch.acknowledged(since_arrival_us));
+    }
+    fn checkpointed(&mut self, took_us: i64) {
+        self.iter_mut().for_each(|watch| watch.checkpointed(took_us));
+    }
+    fn committed(&mut self, next: &[(Source, i64)]) {
+        self.iter_mut().for_each(|watch| watch.committed(next));
+    }
+}
+
 /// How the line stands.
 #[derive(Debug, Clone, Default)]
 pub struct LineState {

@@ -9,7 +9,6 @@ use schemas::problem::{Problem, Problems};
 use schemas::time::DurationMs;
 
 use crate::command;
-use crate::config::Overrides;
 
 /// Real-time fraud decisions on payment streams.
 #[derive(Debug, Parser)]
@@ -36,8 +35,20 @@ impl ConfigArgs {
     /// # Errors
     /// Every problem of all files.
     pub fn load(&self) -> Result<crate::config::Setup, Problems> {
-        crate::config::load(&self.config, &Overrides::of_process(self.sets.clone()))
+        crate::config::load(&self.config, &self.sets, crate::config::environment())
     }
+}
+
+#[derive(Debug, Subcommand)]
+enum ModelCommand {
+    /// Loads one model directory and proves it on its golden vectors
+    Check {
+        /// The directory with manifest.toml and model.onnx
+        dir: PathBuf,
+    },
+    /// Makes a model directory of an ONNX file
+    #[command(disable_version_flag = true)]
+    Pack(Box<command::model::PackArgs>),
 }
 
 #[derive(Debug, Subcommand)]
@@ -63,6 +74,11 @@ enum Command {
     Check {
         #[command(flatten)]
         config: ConfigArgs,
+    },
+    /// Checks or makes a model directory
+    Model {
+        #[command(subcommand)]
+        command: ModelCommand,
     },
     /// Sends simulated payments and their labels to the topics
     Simulate {
@@ -115,18 +131,27 @@ pub fn run() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Serve { config } => command::serve::run(&config),
         Command::Demo { listen, lasts, rate } => command::demo::run(listen, lasts, rate),
-        Command::Check { config } => command::check::run(&config),
+        Command::Check { config } => return check(&config),
+        Command::Model { command: ModelCommand::Check { dir } } => command::model::check(&dir),
+        Command::Model { command: ModelCommand::Pack(args) } => command::model::make(&args),
         Command::Simulate { config, rate, lasts, seed } => command::simulate::run(&config, rate, lasts, seed),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error @ CommandError::Input(_)) => {
-            eprintln!("{error}");
+        Err(CommandError::Input(problems)) => {
+            eprintln!("{problems}");
             ExitCode::from(2)
         }
-        Err(error) => {
+        Err(error @ CommandError::Failed(_)) => {
             eprintln!("tripline: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// The check's own exit code: its report is its result, whatever it says.
+fn check(args: &ConfigArgs) -> ExitCode {
+    let environment = crate::config::environment();
+    let code = command::check::run(&args.config, &args.sets, environment, &mut std::io::stdout().lock());
+    code.map_or(ExitCode::FAILURE, ExitCode::from)
 }

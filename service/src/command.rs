@@ -2,5 +2,6 @@
 
 pub mod check;
 pub mod demo;
+pub mod model;
 pub mod serve;
 pub mod simulate;

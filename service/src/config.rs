@@ -1,9 +1,15 @@
-//! The config in two stages: as written (defaults, file, environment, flags laid over each other), then resolved and
-//! checked. All errors come at once, before anything binds; unknown keys are refused.
+//! The configuration: as written (four layers of TOML, overlaid), then resolved and checked.
 //!
-//! Defaults stand in `config.default.toml` and nowhere else.
+//! ```text
+//!   --set ─► environment ─► the user's file ─► config.default.toml      (what stands further left wins)
+//!      └────────────── Layers ──────────────┘
+//!                        │  read key by key, every problem collected
+//!                        ▼
+//!                     Config ─► features file, policy file ─► Setup
+//! ```
+//! [`load`] opens no socket and writes nothing: all that is wrong with all the files is known before anything binds.
+//! Not here: models, which are checked where they are loaded.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,192 +18,205 @@ use feature_store::definition::{Definitions, Vocabulary};
 use feature_store::enricher::Limits;
 use feature_store::files::JournalSync;
 use schemas::mapping::PaymentMapping;
-use schemas::problem::{Problem, Problems};
+use schemas::problem::Problems;
 use schemas::time::DurationMs;
 
 use crate::policy::Policy;
 
-mod overlay;
+mod kafka;
+mod layers;
 mod read;
+#[cfg(test)]
+mod tests;
+mod text;
 
-pub use overlay::{DEFAULTS, Overrides};
+pub use kafka::{KafkaConfig, Properties};
 
-/// `[models]`.
-#[derive(Debug, Clone)]
-pub struct ModelsConfig {
-    /// The folder with a folder for each model.
-    pub path: PathBuf,
-    /// The model that decides.
-    pub live: String,
-    /// How often its folder is looked at.
-    pub watch: DurationMs,
-    /// Longest time for loading and checking a version.
-    pub load_timeout: DurationMs,
-}
+/// Every knob with unit, default and reason: the text that is compiled in.
+pub const DEFAULTS: &str = include_str!("../config.default.toml");
 
-/// `[kafka]`.
-#[derive(Debug, Clone)]
-pub struct KafkaConfig {
-    /// Brokers, `host:port` with commas between.
-    pub bootstrap: String,
-    /// Consumer group.
-    pub group: String,
-    /// Topic of payments.
-    pub transactions: String,
-    /// Topic of labels.
-    pub labels: String,
-    /// Topic of decisions.
-    pub decisions: String,
-    /// Topic of alerts.
-    pub alerts: String,
-    /// Topic of dead letters.
-    pub dead_letters: String,
-    /// Session time-out of the group.
-    pub session_timeout: DurationMs,
-    /// Further librdkafka properties, resolved.
-    pub properties: BTreeMap<String, String>,
-}
-
-/// `[registry]`.
-#[derive(Debug, Clone)]
-pub struct RegistryConfig {
-    /// Its address, without a slash at the end.
-    pub url: String,
-    /// Longest time for one question.
-    pub timeout: DurationMs,
-    /// Whether our contracts are registered at the start.
-    pub register: bool,
-    /// How long "no such schema" is believed.
-    pub negative_cache: DurationMs,
-    /// Most decoders kept.
-    pub max_schemas: usize,
-}
-
-/// `[store]`.
-#[derive(Debug, Clone)]
-pub struct StoreConfig {
-    /// The folder.
-    pub path: PathBuf,
-    /// Most states decoded in memory.
-    pub resident_entities: usize,
-    /// When a journal row is on the disk itself.
-    pub journal_sync: JournalSync,
-    /// Time between checkpoints.
-    pub checkpoint_every: DurationMs,
-    /// Records between checkpoints.
-    pub checkpoint_payments: u64,
-    /// Size of a segment file.
-    pub segment_bytes: u64,
-}
-
-/// `[limits]`.
-#[derive(Debug, Clone)]
-pub struct LimitsConfig {
-    /// What the feature store is bounded by.
-    pub state: Limits,
-    /// How far in the future a payment may be.
-    pub skew: DurationMs,
-    /// Largest record.
-    pub record_bytes: usize,
-    /// Records of a batch.
-    pub batch_records: usize,
-    /// Records written and not acknowledged.
-    pub in_flight_messages: usize,
-    /// Bytes of them.
-    pub in_flight_bytes: usize,
-}
-
-/// `[log]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    Human,
-    /// A JSON object a line.
-    Json,
-}
-
-/// The config, resolved.
+/// The configuration, resolved: what stands here is usable as it is.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The user's schema.
+    /// The user's file.
+    pub file: PathBuf,
+    /// Its folder: paths in it are relative to this.
+    pub folder: PathBuf,
+    /// `[payment]`.
     pub mapping: Arc<PaymentMapping>,
     /// The features file.
     pub features: PathBuf,
     /// The policy file.
     pub policy: PathBuf,
-    /// The model, if there is one.
+    /// `[models]`; `None` when there is no model and the policy's fallback decides.
     pub models: Option<ModelsConfig>,
-    /// Topics.
+    /// `[kafka]`.
     pub kafka: KafkaConfig,
-    /// Schemas.
+    /// `[registry]`.
     pub registry: RegistryConfig,
-    /// State.
+    /// `[store]`.
     pub store: StoreConfig,
-    /// Bounds.
+    /// `[limits]`.
     pub limits: LimitsConfig,
-    /// Where the page is.
-    pub listen: SocketAddr,
-    /// How the log is written.
-    pub log_format: LogFormat,
-    /// What is logged.
-    pub log_level: String,
+    /// `[http]`.
+    pub http: HttpConfig,
+    /// `[log]`.
+    pub log: LogConfig,
 }
 
-/// The config with the files that it points at.
-#[derive(Clone)]
+/// Where models are and which one is live.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelsConfig {
+    /// The folder with `NAME/VERSION/`.
+    pub path: PathBuf,
+    /// The name of the model that decides.
+    pub live: String,
+    /// How often the folder is looked at.
+    pub watch: DurationMs,
+    /// A model that takes longer is refused.
+    pub load_timeout: DurationMs,
+}
+
+/// The schema registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegistryConfig {
+    /// Its URL, without a slash at the end.
+    pub url: String,
+    /// For one request.
+    pub timeout: DurationMs,
+    /// Whether our contracts are registered at start.
+    pub register: bool,
+    /// How long a definite "no such schema" is believed.
+    pub negative_cache: DurationMs,
+    /// Decoders kept.
+    pub max_schemas: usize,
+}
+
+/// The embedded store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreConfig {
+    /// Its folder.
+    pub path: PathBuf,
+    /// Entities kept decoded.
+    pub resident_entities: usize,
+    /// When a batch is on the disk itself.
+    pub journal_sync: JournalSync,
+    /// Time between two checkpoints.
+    pub checkpoint_every: DurationMs,
+    /// Payments after which one is due earlier.
+    pub checkpoint_payments: u64,
+    /// Size at which a new segment is begun.
+    pub segment_bytes: u64,
+}
+
+/// Bounds, each with its reason in `config.default.toml`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitsConfig {
+    /// How far a payment may lie behind its partition's newest.
+    pub lateness: DurationMs,
+    /// How far it may lie in the future.
+    pub skew: DurationMs,
+    /// How long a transaction id is known.
+    pub remember: DurationMs,
+    /// Events kept exactly for one entity.
+    pub events_per_entity: usize,
+    /// Width of the tiles into which older ones fold.
+    pub tile: DurationMs,
+    /// Labels that wait for their payment.
+    pub waiting_labels: usize,
+    /// Largest record, bytes.
+    pub record_bytes: usize,
+    /// Most records of one batch.
+    pub batch_records: usize,
+    /// Most records sent and not acknowledged.
+    pub in_flight_messages: usize,
+    /// Most bytes of them.
+    pub in_flight_bytes: usize,
+}
+
+impl LimitsConfig {
+    /// What the feature store is bounded by.
+    pub fn state(&self) -> Limits {
+        Limits {
+            allowed_lateness: self.lateness,
+            remember: self.remember,
+            max_events: self.events_per_entity,
+            tile: self.tile,
+            waiting_labels: self.waiting_labels,
+        }
+    }
+}
+
+/// The HTTP listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpConfig {
+    /// Where it listens.
+    pub listen: SocketAddr,
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For a terminal.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogConfig {
+    /// How a line looks.
+    pub format: LogFormat,
+    /// The least important level that is written.
+    pub level: tracing::Level,
+}
+
+/// All that a command needs to start: the files read, checked and found to fit each other.
+#[derive(Debug, Clone)]
 pub struct Setup {
-    /// The config.
+    /// The configuration.
     pub config: Config,
-    /// The features.
+    /// The features file.
     pub definitions: Arc<Definitions>,
-    /// The policy.
+    /// The policy file.
     pub policy: Arc<Policy>,
 }
 
-/// Reads the config and what it points at.
+/// The process's environment, for [`load`]. Names and values that are not UTF-8 are read as well as can be.
+pub fn environment() -> Vec<(String, String)> {
+    let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+    std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect()
+}
+
+/// Reads the config file, what is laid over it, and the files that it names. `sets` are the arguments of `--set`.
 ///
 /// # Errors
-/// Every problem of all files.
-pub fn load(file: &Path, overrides: &Overrides) -> Result<Setup, Problems> {
-    let (table, mut problems) = overlay::lay(file, overrides);
-    if !problems.0.is_empty() {
-        // What cannot be read says nothing about its keys.
-        return Err(problems);
-    }
-    let folder = file.parent().unwrap_or(Path::new("")).to_owned();
-    let config = match read::config(file, &folder, table, overrides) {
-        Ok(config) => config,
-        Err(more) => {
-            problems.0.extend(more.0);
-            return Err(problems);
-        }
-    };
-    let vocabulary = Vocabulary::of(&config.mapping);
-    let definitions =
-        take(&mut problems, &config.features, |name, text| Definitions::parse(name, text, &vocabulary));
-    let policy = take(&mut problems, &config.policy, Policy::parse);
-    let setup = definitions.zip(policy).map(|(definitions, policy)| Setup {
-        config,
-        definitions: Arc::new(definitions),
-        policy: Arc::new(policy),
+/// Every problem of all the files, in the order config, features, policy.
+pub fn load(
+    config_path: &Path,
+    sets: &[String],
+    env: impl IntoIterator<Item = (String, String)>,
+) -> Result<Setup, Problems> {
+    let env: Vec<_> = env.into_iter().collect();
+    let read = read::config(config_path, sets, &env);
+    let mut problems = read.problems;
+    // What is wrong with [payment] does not hide what is wrong with the features over it.
+    let definitions = read.features.and_then(|(file, text)| {
+        let vocabulary = Vocabulary::of(read.names.as_ref()?);
+        kept(Definitions::parse(&file, &text, &vocabulary), &mut problems)
     });
+    let policy = read.policy.and_then(|(file, text)| kept(Policy::parse(&file, &text), &mut problems));
+    let setup = match (read.config, definitions, policy) {
+        (Some(config), Some(definitions), Some(policy)) => {
+            Some(Setup { config, definitions: Arc::new(definitions), policy: Arc::new(policy) })
+        }
+        _ => None,
+    };
     problems.or(setup)
 }
 
-fn take<T>(
-    problems: &mut Problems,
-    file: &Path,
-    parse: impl FnOnce(&str, &str) -> Result<T, Problems>,
-) -> Option<T> {
-    let name = file.display().to_string();
-    let parsed = match std::fs::read_to_string(file) {
-        Ok(text) => parse(&name, &text),
-        Err(error) => Err(unreadable(&name, &error).into()),
-    };
-    parsed.map_err(|found| problems.0.extend(found.0)).ok()
-}
-
-/// A file that is not there, is a folder, or is no text.
-pub fn unreadable(name: &str, error: &std::io::Error) -> Problem {
-    Problem::new(name, "the file", error.to_string(), "a file that can be read, as UTF-8 text")
+/// The value, or its problems added to the others.
+fn kept<T>(read: Result<T, Problems>, problems: &mut Problems) -> Option<T> {
+    read.map_err(|more| problems.0.extend(more.0)).ok()
 }

@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use feature_store::definition::Definitions;
+use feature_store::definition::{Definitions, Vocabulary};
 use feature_store::enricher::{Applied, Enriched, Enricher, LabelApplied};
 use feature_store::store::StoreError;
 use models::Model;
@@ -25,7 +25,7 @@ use schemas::time::DurationMs;
 use schemas::value::FeatureValue;
 
 use crate::clock::{Clock, Now};
-use crate::policy::{Facts, Missing, Outcome, Policy};
+use crate::policy::{Facts, Missing, Outcome, Policy, ReasonPlan};
 
 /// What decides: taken once for a batch, so that no batch mixes versions.
 #[derive(Clone)]
@@ -80,6 +80,7 @@ pub struct Pipeline {
     entity_names: Vec<Name>,
     feature_names: Vec<Name>,
     features_version: Name,
+    reasons: ReasonPlan,
     allowed_skew: DurationMs,
     vectors: Vec<FeatureValue>,
     scores: Vec<Option<f64>>,
@@ -101,6 +102,7 @@ impl Pipeline {
             entity_names: mapping.entities.iter().map(|entity| Name::from(entity.name.as_str())).collect(),
             feature_names: definitions.features.iter().map(|f| Name::from(f.name.as_str())).collect(),
             features_version: Name::from(definitions.version.as_str()),
+            reasons: ReasonPlan::of(definitions, &Vocabulary::of(mapping)),
             enricher,
             allowed_skew,
             vectors: Vec::new(),
@@ -163,8 +165,7 @@ impl Pipeline {
             model: scored_at.since_us(enriched_at.monotonic_us) / count,
             ..Latency::default()
         };
-        let definitions = Arc::clone(self.enricher.definitions());
-        let width = definitions.features.len();
+        let width = self.feature_names.len();
         let from = rulings.len();
         let mut row = 0;
         for (enrichment, (offset, schema_id, arrived_us)) in enriched.into_iter().zip(arrivals) {
@@ -180,7 +181,7 @@ impl Pipeline {
             row += 1;
             let missing = if deciders.model.is_some() { Missing::ModelFailed } else { Missing::NoModel };
             let policy_facts = Facts { score, missing, amount: payment.amount, vector };
-            let outcome = deciders.policy.decide(&definitions, &policy_facts);
+            let outcome = deciders.policy.decide(&self.reasons, &policy_facts);
             latency.total = scored_at.since_us(arrived_us);
             let written = Written { offset, schema_id, latency, now: scored_at };
             rulings.push(self.ruling(payment, seen, vector, score, outcome, deciders, facts, written));

@@ -44,7 +44,7 @@ pub enum Phase<'a> {
     /// It waits for something that it needs.
     Waiting(&'a str),
     /// The line runs.
-    Running(&'a LineState, &'a Pipeline),
+    Running(&'a LineState),
 }
 
 /// What ends when the worker does.
@@ -68,12 +68,6 @@ pub struct Worker {
     pub report: Box<dyn FnMut(Phase<'_>) + Send>,
     /// Set when it is to end.
     pub stop: Arc<AtomicBool>,
-}
-
-impl std::fmt::Debug for Pipeline {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Pipeline").finish_non_exhaustive()
-    }
 }
 
 impl Worker {
@@ -134,14 +128,14 @@ impl Worker {
         while !self.stop.load(Ordering::Relaxed) {
             if reported.is_none_or(|at| at.elapsed() >= REPORT_EVERY) {
                 reported = Some(Instant::now());
-                (self.report)(Phase::Running(&line.state(), line.pipeline()));
+                (self.report)(Phase::Running(&line.state()));
             }
             let wait = if line.is_busy() { SHORT_ROUND } else { ROUND };
             line.step(wait)?;
         }
         let began = Instant::now();
         let unacknowledged = line.drain(DRAIN_WITHIN)?;
-        (self.report)(Phase::Running(&line.state(), line.pipeline()));
+        (self.report)(Phase::Running(&line.state()));
         tracing::info!(seconds = began.elapsed().as_secs_f64(), unacknowledged, "drained");
         Ok(Drained { unacknowledged })
     }
@@ -150,7 +144,7 @@ impl Worker {
         let store = &self.setup.config.store;
         let options =
             FileOptions { journal_sync: store.journal_sync, segment_bytes: store.segment_bytes, probe: None };
-        let limits = self.setup.config.limits.state;
+        let limits = self.setup.config.limits.state();
         let definitions = Arc::clone(&self.setup.definitions);
         let began = Instant::now();
         let (enricher, _) =
@@ -229,7 +223,7 @@ fn options(setup: &Setup, instance: String) -> KafkaOptions {
         session_timeout_ms: kafka.session_timeout.0,
         inputs: [kafka.transactions, kafka.labels],
         outputs: [kafka.decisions, kafka.alerts, kafka.dead_letters],
-        properties: kafka.properties,
+        properties: kafka.properties.0,
     }
 }
 

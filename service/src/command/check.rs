@@ -1,38 +1,58 @@
-//! `tripline check`: config, features, policy and model together, before anything binds.
+//! `tripline check`: everything that is wrong with a configuration, at once; or what it amounts to.
 
-use std::io::Write;
+use std::io::{self, Write};
+use std::path::Path;
 
-use anyhow::Context;
+use schemas::time::DurationMs;
 
-use crate::cli::{CommandError, ConfigArgs};
+use crate::config::{self, Setup};
 
-/// Checks, and says in a few lines what would run.
+/// The exit code when the user's input is wrong and nothing was done.
+pub const EXIT_WRONG_INPUT: u8 = 2;
+
+/// Checks a config file and all that it names, says what was found to `out`, and gives the exit code. `sets` are the
+/// arguments of `--set`.
 ///
 /// # Errors
-/// Every problem of all files.
-pub fn run(args: &ConfigArgs) -> Result<(), CommandError> {
-    let setup = args.load()?;
-    let (config, definitions) = (&setup.config, &setup.definitions);
-    let entities: Vec<_> = config.mapping.entities.iter().map(|entity| entity.name.as_str()).collect();
-    let reach_ms = definitions.plans.iter().map(|plan| plan.reach_ms).max().unwrap_or(0);
-    let mut out = std::io::stdout().lock();
-    let lines = [
-        format!("{}: good", args.config.display()),
-        format!("entities    {}", entities.join(", ")),
-        format!("features    {}, version {}", definitions.features.len(), definitions.version),
-        format!("reach       {} behind a payment", schemas::time::DurationMs(reach_ms)),
-        format!("policy      {}", setup.policy.version()),
-        format!(
-            "topics      {} + {} -> {}, {}, {}",
-            config.kafka.transactions,
-            config.kafka.labels,
-            config.kafka.decisions,
-            config.kafka.alerts,
-            config.kafka.dead_letters
-        ),
-    ];
-    for line in lines {
-        writeln!(out, "{line}").context("standard output")?;
+/// When `out` does not take the report.
+pub fn run(
+    config_path: &Path,
+    sets: &[String],
+    env: impl IntoIterator<Item = (String, String)>,
+    out: &mut impl Write,
+) -> io::Result<u8> {
+    match config::load(config_path, sets, env) {
+        Ok(setup) => summary(&setup, out).map(|()| 0),
+        Err(problems) => {
+            for problem in &problems.0 {
+                writeln!(out, "{problem}")?;
+            }
+            let count = problems.0.len();
+            let noun = if count == 1 { "problem" } else { "problems" };
+            writeln!(out, "{}: {count} {noun}; nothing was started", config_path.display())?;
+            Ok(EXIT_WRONG_INPUT)
+        }
     }
-    Ok(())
 }
+
+fn summary(setup: &Setup, out: &mut impl Write) -> io::Result<()> {
+    let Setup { config, definitions, policy } = setup;
+    let entities: Vec<_> = config.mapping.entities.iter().map(|entity| entity.name.as_str()).collect();
+    let reach_ms = definitions.plans.iter().map(|plan| plan.reach_ms).max().unwrap_or_default();
+    let kafka = &config.kafka;
+    writeln!(out, "{}: good", config.file.display())?;
+    writeln!(out, "  entities  {}: {}", entities.len(), entities.join(", "))?;
+    let features = definitions.features.len();
+    let (reach, version) = (DurationMs(reach_ms), &definitions.version);
+    writeln!(out, "  features  {features}, the longest reaches back {reach}; version {version}")?;
+    writeln!(out, "  policy    version {}", policy.version())?;
+    match &config.models {
+        Some(models) => writeln!(out, "  model     {} in {}", models.live, models.path.display())?,
+        None => writeln!(out, "  model     none: the policy's fallback decides")?,
+    }
+    writeln!(out, "  topics    in {} and {}", kafka.transactions, kafka.labels)?;
+    writeln!(out, "            out {}, {} and {}", kafka.decisions, kafka.alerts, kafka.dead_letters)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,10 @@
 //! `tripline serve`: the service.
 
+use anyhow::Context;
+use tokio::runtime::Runtime;
+
 use crate::cli::{CommandError, ConfigArgs};
-use crate::process;
+use crate::process::{self, Extras};
 
 /// Runs the service until it is told to end.
 ///
@@ -9,5 +12,7 @@ use crate::process;
 /// When the config is wrong, or a part of the service died.
 pub fn run(args: &ConfigArgs) -> Result<(), CommandError> {
     let setup = args.load()?;
-    process::run(setup, Box::new(()))
+    let runtime = Runtime::new().context("the runtime")?;
+    process::run(setup, &runtime, Extras::default())?;
+    Ok(())
 }

@@ -46,7 +46,7 @@ fn connect(setup: &Setup) -> anyhow::Result<Feed> {
     let (kafka, registry) = (&setup.config.kafka, &setup.config.registry);
     let mut client = rdkafka::ClientConfig::new();
     client.set("bootstrap.servers", &kafka.bootstrap).set("enable.idempotence", "true").set("linger.ms", "5");
-    for (key, value) in &kafka.properties {
+    for (key, value) in &kafka.properties.0 {
         client.set(key, value);
     }
     let producer: BaseProducer = client.create()?;

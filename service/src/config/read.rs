@@ -1,221 +1,368 @@
-//! The config resolved: every key read, checked, and checked against the others.
+//! The overlaid table, read key by key into a [`Config`].
+//!
+//! Every key is `required`: the default file lies under the user's, so a key that is missing has been forgotten
+//! there, and a test says so.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use feature_store::enricher::Limits;
 use feature_store::files::JournalSync;
-use schemas::document::{Section, quoted};
+use schemas::document::{FromToml, Section};
 use schemas::mapping::PaymentMapping;
-use schemas::problem::Problems;
+use schemas::problem::{Problem, Problems};
 use schemas::time::{DAY_MS, DurationMs, HOUR_MS, MINUTE_MS, SECOND_MS};
 use toml::{Table, Value};
 
+use super::kafka::KafkaConfig;
+use super::layers::Layers;
 use super::{
-    Config, KafkaConfig, LimitsConfig, LogFormat, ModelsConfig, Overrides, RegistryConfig, StoreConfig,
+    Config, DEFAULTS, HttpConfig, LimitsConfig, LogConfig, LogFormat, ModelsConfig, RegistryConfig,
+    StoreConfig, text,
 };
 
-/// Stands where a default is missing from `config.default.toml`; a test shows that none is.
-const NO_DEFAULT: &str = "";
+const MIB: i64 = 1 << 20;
 
-pub(super) fn config(
-    file: &Path,
+/// What came of the config file, for the files that it names.
+pub(super) struct Read {
+    /// The configuration, when each key is right.
+    pub config: Option<Config>,
+    /// The entities and fields of `[payment]`, when those are right.
+    pub names: Option<PaymentMapping>,
+    /// The features file: its name for the user, and its text.
+    pub features: Option<(String, String)>,
+    /// The policy file.
+    pub policy: Option<(String, String)>,
+    /// What is wrong.
+    pub problems: Problems,
+}
+
+/// Reads the config file and what is laid over it, and the texts of the files that it names.
+pub(super) fn config(path: &Path, sets: &[String], env: &[(String, String)]) -> Read {
+    over(defaults(), path, sets, env)
+}
+
+/// The same over any defaults.
+pub(super) fn over(default: Table, path: &Path, sets: &[String], env: &[(String, String)]) -> Read {
+    let name = path.display().to_string();
+    let mut layers = Layers::over(default);
+    let mut problems = Vec::new();
+    match text::read(path) {
+        Ok(text) => {
+            let (table, errors) = parsed(&name, &text);
+            problems.extend(errors);
+            layers.file(&name, table);
+        }
+        Err(found) => problems.push(Problem::new(&name, "--config", found, "a TOML file in UTF-8")),
+    }
+    if !problems.is_empty() {
+        // Of an empty config every required key is missing: that would only hide what is wrong.
+        return Read {
+            config: None,
+            names: None,
+            features: None,
+            policy: None,
+            problems: Problems(problems),
+        };
+    }
+    layers.environment(env);
+    layers.sets(sets);
+    let (mut root, sink) = Section::from_table(&name, layers.table.clone());
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let features = named_file(&mut root, "features", folder);
+    let policy = named_file(&mut root, "policy", folder);
+    let paths = features.as_ref().zip(policy.as_ref());
+    let paths = paths.map(|(features, policy)| (features.0.clone(), policy.0.clone()));
+    let config = resolved(&mut root, path, folder, env, paths);
+    drop(root);
+    problems.append(&mut layers.problems);
+    problems.extend(sink.problems().0.into_iter().map(|problem| match layers.origin(&problem.key) {
+        Some(origin) => Problem { file: origin.to_owned(), ..problem },
+        None => problem,
+    }));
+    let for_user = |(path, text): (PathBuf, String)| (path.display().to_string(), text);
+    Read {
+        config,
+        names: names(&layers.table),
+        features: features.map(for_user),
+        policy: policy.map(for_user),
+        problems: Problems(problems),
+    }
+}
+
+/// The default file's table. It is compiled in, and a test reads it.
+pub(super) fn defaults() -> Table {
+    DEFAULTS.parse().unwrap_or_default()
+}
+
+fn parsed(name: &str, text: &str) -> (Table, Vec<Problem>) {
+    match text.parse::<Table>() {
+        Ok(table) => (table, Vec::new()),
+        // Read once more for the error with its line and column.
+        Err(_) => (Table::new(), Section::open(name, text).1.problems().0),
+    }
+}
+
+/// Reads every section. `files` are the features file and the policy file, where they can be read.
+fn resolved(
+    root: &mut Section,
+    path: &Path,
     folder: &Path,
-    table: Table,
-    overrides: &Overrides,
-) -> Result<Config, Problems> {
-    let (mut root, sink) = Section::from_table(&file.display().to_string(), table);
+    env: &[(String, String)],
+    files: Option<(PathBuf, PathBuf)>,
+) -> Option<Config> {
     let mapping = if root.has("payment") {
         PaymentMapping::read(root.section("payment"))
     } else {
-        root.report("payment", "nothing", "the table [payment] that maps your schema");
-        root.raw("payment");
+        root.report(
+            "payment",
+            "nothing",
+            "a table [payment] that says where your record keeps what a payment has",
+        );
         None
     };
-    let features: Option<String> = root.required("features");
-    let policy: Option<String> = root.required("policy");
     let models = models(root.section("models"), folder);
-    let kafka = kafka(root.section("kafka"), overrides);
+    let kafka = KafkaConfig::read(root.section("kafka"), env);
     let registry = registry(root.section("registry"));
     let store = store(root.section("store"), folder);
     let limits = limits(root.section("limits"));
-    let mut http = root.section("http");
-    let listen: String = http.or("listen", NO_DEFAULT.to_owned());
-    let address = listen.parse();
-    if address.is_err() {
-        http.report("listen", format!("\"{listen}\""), "an address and a port, such as \"127.0.0.1:8080\"");
+    let http = http(root.section("http"));
+    let log = log(root.section("log"));
+    let (features, policy) = files?;
+    Some(Config {
+        file: path.to_owned(),
+        folder: folder.to_owned(),
+        mapping: Arc::new(mapping?),
+        features,
+        policy,
+        models: models?,
+        kafka: kafka?,
+        registry: registry?,
+        store: store?,
+        limits: limits?,
+        http: http?,
+        log: log?,
+    })
+}
+
+/// The file that a key names, with its text.
+fn named_file(root: &mut Section, key: &str, folder: &Path) -> Option<(PathBuf, String)> {
+    let named: String = root.required(key)?;
+    let path = folder.join(&named);
+    match text::read(&path) {
+        Ok(text) => Some((path, text)),
+        Err(found) => {
+            let expected = format!("the path of a TOML file in UTF-8, from the folder {}", folder.display());
+            root.report(key, format!("\"{named}\", where there is {found}"), expected);
+            None
+        }
     }
-    drop(http);
-    let mut log = root.section("log");
-    let log_format = log.word("format", &[("human", LogFormat::Human), ("json", LogFormat::Json)]);
-    let levels = ["error", "warn", "info", "debug", "trace"].map(|level| (level, level));
-    let log_level = log.word("level", &levels);
-    drop(log);
-    drop(root);
-    let config = || {
-        Some(Config {
-            mapping: Arc::new(mapping?),
-            features: folder.join(features?),
-            policy: folder.join(policy?),
-            models,
-            kafka,
-            registry,
-            store,
-            limits,
-            listen: address.ok()?,
-            log_format: log_format?,
-            log_level: log_level?.to_owned(),
-        })
+}
+
+/// The mapping as far as the features file needs it: its entities and fields. What else is wrong with `[payment]` is
+/// replaced by something right, so that it does not hide the problems of the features.
+fn names(table: &Table) -> Option<PaymentMapping> {
+    let mut payment = table.get("payment")?.as_table()?.clone();
+    for key in ["transaction_id", "event_time", "currency"] {
+        payment.insert(key.to_owned(), Value::String("any".to_owned()));
+    }
+    let amount = [("field", "any"), ("unit", "minor")];
+    let amount = amount.map(|(key, value)| (key.to_owned(), Value::String(value.to_owned())));
+    payment.insert("amount".to_owned(), Value::Table(amount.into_iter().collect()));
+    let names = ["transaction_id", "event_time", "currency", "amount", "entities", "fields"];
+    payment.retain(|key, _| names.contains(&key));
+    let (section, sink) = Section::from_table("", payment);
+    let mapping = PaymentMapping::read(section);
+    sink.problems().or(mapping).ok()
+}
+
+fn models(mut section: Section, folder: &Path) -> Option<Option<ModelsConfig>> {
+    let path: Option<String> = section.optional("path");
+    let live: Option<String> = section.optional("live");
+    let watch = time(&mut section, "watch", 100..=HOUR_MS);
+    let load_timeout = time(&mut section, "load_timeout", SECOND_MS..=HOUR_MS);
+    let (watch, load_timeout) = (watch?, load_timeout?);
+    let (path, live) = match (path, live) {
+        (None, None) => return Some(None),
+        (Some(path), Some(live)) => (path, live),
+        (path, _) => {
+            let missing = if path.is_none() { "path" } else { "live" };
+            section.report(missing, "nothing", "both models.path and models.live, or neither");
+            return None;
+        }
     };
-    sink.problems().or(config())
+    Some(Some(ModelsConfig { path: folder.join(path), live, watch, load_timeout }))
 }
 
-/// A duration within bounds.
-fn duration(section: &mut Section, key: &str, least_ms: i64, most_ms: i64) -> DurationMs {
-    let value = section.or(key, DurationMs(least_ms));
-    if (least_ms..=most_ms).contains(&value.0) {
-        return value;
+fn registry(mut section: Section) -> Option<RegistryConfig> {
+    let url: Option<String> = section.required("url");
+    let url = url.and_then(|url| match registry_url(&url) {
+        Ok(url) => Some(url),
+        Err((found, expected)) => {
+            section.report("url", found, expected);
+            None
+        }
+    });
+    let timeout = time(&mut section, "timeout", 10..=MINUTE_MS);
+    let register = section.required("register");
+    let negative_cache = time(&mut section, "negative_cache", 100..=5 * MINUTE_MS);
+    let max_schemas = whole(&mut section, "max_schemas", 1..=100_000);
+    Some(RegistryConfig {
+        url: url?,
+        timeout: timeout?,
+        register: register?,
+        negative_cache: negative_cache?,
+        max_schemas: max_schemas?,
+    })
+}
+
+/// The URL without a slash at its end; else what was found and what is expected. A password is not quoted back.
+fn registry_url(text: &str) -> Result<String, (String, &'static str)> {
+    const EXPECTED: &str = "a URL such as \"http://127.0.0.1:8081\"";
+    let wrong = |expected| Err((format!("\"{text}\""), expected));
+    let authority = text.split_once("://").map_or(text, |(_, rest)| rest).split(['/', '?', '#']).next();
+    if authority.is_some_and(|authority| authority.contains('@')) {
+        let expected = "a URL without user and password: URLs end in logs. Kafka's own go to [kafka.properties] as \
+                        \"${NAME}\"; the registry is asked without";
+        return Err(("a URL with a user or a password in it".to_owned(), expected));
     }
-    let expected = format!("{} to {}", DurationMs(least_ms), DurationMs(most_ms));
-    section.report(key, format!("\"{value}\""), expected);
-    DurationMs(least_ms)
+    // Checked after the password: a text that is quoted back has none.
+    let Ok(url) = text.parse::<reqwest::Url>() else { return wrong(EXPECTED) };
+    match url.scheme() {
+        "http" if url.query().is_some() || url.fragment().is_some() => wrong("a URL without ? and #"),
+        "http" if url.port() == Some(0) => wrong(EXPECTED),
+        "http" => Ok(text.trim_end_matches('/').to_owned()),
+        "https" => {
+            wrong("an http:// URL: this build speaks no TLS; put a proxy on this machine before the registry")
+        }
+        _ => wrong(EXPECTED),
+    }
 }
 
-fn count(section: &mut Section, key: &str, least: i64, most: i64) -> usize {
-    usize::try_from(section.integer_within(key, least, least..=most)).unwrap_or(0)
+fn store(mut section: Section, folder: &Path) -> Option<StoreConfig> {
+    let path: Option<String> = section.required("path");
+    let resident_entities = whole(&mut section, "resident_entities", 1_000..=1_000_000_000);
+    required_word(&mut section, "journal_sync");
+    let journal_sync =
+        section.word("journal_sync", &[("never", JournalSync::Never), ("always", JournalSync::Always)]);
+    let checkpoint_every = time(&mut section, "checkpoint_every", 100..=HOUR_MS);
+    let checkpoint_payments = whole(&mut section, "checkpoint_payments", 1..=1_000_000_000);
+    let segment_mib = whole(&mut section, "segment_mib", 1..=16_384);
+    Some(StoreConfig {
+        path: folder.join(path?),
+        resident_entities: resident_entities?,
+        journal_sync: journal_sync?,
+        checkpoint_every: checkpoint_every?,
+        checkpoint_payments: checkpoint_payments? as u64,
+        segment_bytes: segment_mib? as u64 * MIB as u64,
+    })
 }
 
-fn models(mut section: Section, folder: &Path) -> Option<ModelsConfig> {
-    let watch = duration(&mut section, "watch", 100, HOUR_MS);
-    let load_timeout = duration(&mut section, "load_timeout", 100, HOUR_MS);
-    if !section.has("live") && !section.has("path") {
+fn limits(mut section: Section) -> Option<LimitsConfig> {
+    let lateness = time(&mut section, "lateness", 0..=365 * DAY_MS);
+    let skew = time(&mut section, "skew", 0..=7 * DAY_MS);
+    let remember = time(&mut section, "remember", MINUTE_MS..=730 * DAY_MS);
+    let events_per_entity = whole(&mut section, "events_per_entity", 1..=1_000_000);
+    let tile = time(&mut section, "tile", SECOND_MS..=31 * DAY_MS);
+    let waiting_labels = whole(&mut section, "waiting_labels", 0..=100_000_000);
+    let record_bytes = whole(&mut section, "record_bytes", 64..=64 * MIB);
+    let batch_records = whole(&mut section, "batch_records", 1..=65_536);
+    let in_flight_messages = whole(&mut section, "in_flight_messages", 1..=10_000_000);
+    let in_flight_mib = whole(&mut section, "in_flight_mib", 1..=65_536);
+    if let (Some(lateness), Some(remember)) = (lateness, remember)
+        && remember < lateness
+    {
+        let expected =
+            format!("limits.lateness or more, {lateness}: else a late copy would be decided again");
+        section.report("remember", remember.to_string(), expected);
+    }
+    if let (Some(batch), Some(messages)) = (batch_records, in_flight_messages)
+        && messages < batch
+    {
+        section.report(
+            "in_flight_messages",
+            messages.to_string(),
+            format!("limits.batch_records or more, {batch}"),
+        );
+    }
+    let in_flight_bytes = in_flight_mib.map(|mib| mib * MIB as usize);
+    if let (Some(record), Some(bytes)) = (record_bytes, in_flight_bytes)
+        && bytes < record
+    {
+        section.report(
+            "in_flight_mib",
+            bytes.to_string(),
+            format!("limits.record_bytes or more, {record} bytes"),
+        );
+    }
+    Some(LimitsConfig {
+        lateness: lateness?,
+        skew: skew?,
+        remember: remember?,
+        events_per_entity: events_per_entity?,
+        tile: tile?,
+        waiting_labels: waiting_labels?,
+        record_bytes: record_bytes?,
+        batch_records: batch_records?,
+        in_flight_messages: in_flight_messages?,
+        in_flight_bytes: in_flight_bytes?,
+    })
+}
+
+struct Listen(SocketAddr);
+
+impl FromToml for Listen {
+    const EXPECTED: &'static str = "an IP address and a port, such as \"127.0.0.1:8080\" or \"[::1]:8080\"";
+    fn from_toml(value: &Value) -> Option<Self> {
+        value.as_str()?.parse().ok().map(Self)
+    }
+}
+
+fn http(mut section: Section) -> Option<HttpConfig> {
+    let Listen(listen) = section.required("listen")?;
+    Some(HttpConfig { listen })
+}
+
+fn log(mut section: Section) -> Option<LogConfig> {
+    required_word(&mut section, "format");
+    let format = section.word("format", &[("human", LogFormat::Human), ("json", LogFormat::Json)]);
+    required_word(&mut section, "level");
+    let levels = [
+        ("error", tracing::Level::ERROR),
+        ("warn", tracing::Level::WARN),
+        ("info", tracing::Level::INFO),
+        ("debug", tracing::Level::DEBUG),
+        ("trace", tracing::Level::TRACE),
+    ];
+    let level = section.word("level", &levels);
+    Some(LogConfig { format: format?, level: level? })
+}
+
+/// Reports a word that is missing: `Section::word` takes that as "not chosen".
+fn required_word(section: &mut Section, key: &str) {
+    if !section.has(key) {
+        section.report(key, "nothing", "a word");
+    }
+}
+
+/// A whole number within bounds.
+fn whole(section: &mut Section, key: &str, within: RangeInclusive<i64>) -> Option<usize> {
+    let value: i64 = section.required(key)?;
+    if !within.contains(&value) {
+        section.report(key, value.to_string(), format!("{} to {}", within.start(), within.end()));
         return None;
     }
-    let (path, live): (Option<String>, Option<String>) = (section.required("path"), section.required("live"));
-    Some(ModelsConfig { path: folder.join(path?), live: live?, watch, load_timeout })
+    usize::try_from(value).ok()
 }
 
-fn kafka(mut section: Section, overrides: &Overrides) -> KafkaConfig {
-    let mut text = |key: &str| section.or(key, NO_DEFAULT.to_owned());
-    let (bootstrap, group) = (text("bootstrap"), text("group"));
-    let topics =
-        ["transactions", "labels", "decisions", "alerts", "dead_letters"].map(|key| (key, text(key)));
-    let mut names = BTreeSet::new();
-    for (key, name) in &topics {
-        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-        if name.is_empty() || name.len() > 249 || !name.chars().all(legal) {
-            section.report(key, format!("\"{name}\""), "1 to 249 letters, digits, \".\", \"_\" or \"-\"");
-        } else if !names.insert(name.clone()) {
-            section.report(key, format!("\"{name}\" a second time"), "a topic of its own");
-        }
+/// A duration within bounds, milliseconds.
+fn time(section: &mut Section, key: &str, within: RangeInclusive<i64>) -> Option<DurationMs> {
+    let value: DurationMs = section.required(key)?;
+    if !within.contains(&value.0) {
+        let (from, to) = (DurationMs(*within.start()), DurationMs(*within.end()));
+        section.report(key, value.to_string(), format!("{from} to {to}"));
+        return None;
     }
-    let session_timeout = duration(&mut section, "session_timeout", SECOND_MS, 5 * MINUTE_MS);
-    let properties = properties(section.section("properties"), overrides);
-    let [transactions, labels, decisions, alerts, dead_letters] = topics.map(|(_, name)| name);
-    KafkaConfig {
-        bootstrap,
-        group,
-        transactions,
-        labels,
-        decisions,
-        alerts,
-        dead_letters,
-        session_timeout,
-        properties,
-    }
-}
-
-/// librdkafka's own properties. Secrets come from the environment, never from the file.
-fn properties(mut section: Section, overrides: &Overrides) -> BTreeMap<String, String> {
-    let mut properties = BTreeMap::new();
-    for key in section.remaining_keys() {
-        let Some(value) = section.raw(&key) else { continue };
-        let Value::String(text) = value else {
-            section.report(&key, quoted(&value), "a text in quotes");
-            continue;
-        };
-        let variable = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
-        let is_secret = ["password", "secret", "pem"].iter().any(|word| key.contains(word));
-        match variable {
-            Some(name) => match overrides.variable(name) {
-                Some(value) => _ = properties.insert(key, value.to_owned()),
-                None => section.report(
-                    &key,
-                    format!("\"{text}\""),
-                    format!("the environment variable {name} to be set"),
-                ),
-            },
-            None if is_secret => {
-                section.report(
-                    &key,
-                    "a secret in plain text",
-                    "the name of an environment variable, such as \"${KAFKA_PASSWORD}\"",
-                );
-            }
-            None => _ = properties.insert(key, text),
-        }
-    }
-    properties
-}
-
-fn registry(mut section: Section) -> RegistryConfig {
-    let url: String = section.or("url", NO_DEFAULT.to_owned());
-    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
-    match rest {
-        None => {
-            section.report("url", format!("\"{url}\""), "an address that begins with http:// or https://")
-        }
-        Some(rest) if rest.split('/').next().unwrap_or_default().contains('@') => {
-            let expected =
-                "an address without user and password: put a proxy with credentials before the registry";
-            section.report("url", "a password in the address", expected);
-        }
-        Some(_) => {}
-    }
-    RegistryConfig {
-        url: url.trim_end_matches('/').to_owned(),
-        timeout: duration(&mut section, "timeout", 10, MINUTE_MS),
-        register: section.or("register", false),
-        negative_cache: duration(&mut section, "negative_cache", 0, HOUR_MS),
-        max_schemas: count(&mut section, "max_schemas", 1, 100_000),
-    }
-}
-
-fn store(mut section: Section, folder: &Path) -> StoreConfig {
-    let path: String = section.or("path", NO_DEFAULT.to_owned());
-    let sync =
-        section.word("journal_sync", &[("never", JournalSync::Never), ("always", JournalSync::Always)]);
-    StoreConfig {
-        path: folder.join(path),
-        resident_entities: count(&mut section, "resident_entities", 1, 1_000_000_000),
-        journal_sync: sync.unwrap_or(JournalSync::Always),
-        checkpoint_every: duration(&mut section, "checkpoint_every", 100, HOUR_MS),
-        checkpoint_payments: count(&mut section, "checkpoint_payments", 1, 1_000_000_000) as u64,
-        segment_bytes: (count(&mut section, "segment_mib", 1, 65_536) as u64) << 20,
-    }
-}
-
-fn limits(mut section: Section) -> LimitsConfig {
-    let lateness = duration(&mut section, "lateness", 0, 366 * DAY_MS);
-    let remember = duration(&mut section, "remember", 0, 3_649 * DAY_MS);
-    if remember < lateness {
-        let expected =
-            format!("at least limits.lateness ({lateness}): a late repetition must still be known");
-        section.report("remember", format!("\"{remember}\""), expected);
-    }
-    LimitsConfig {
-        state: Limits {
-            allowed_lateness: lateness,
-            remember,
-            max_events: count(&mut section, "events_per_entity", 16, 10_000_000),
-            tile: duration(&mut section, "tile", SECOND_MS, 31 * DAY_MS),
-            waiting_labels: count(&mut section, "waiting_labels", 0, 1_000_000_000),
-        },
-        skew: duration(&mut section, "skew", 0, 3_649 * DAY_MS),
-        record_bytes: count(&mut section, "record_bytes", 100, 1 << 30),
-        batch_records: count(&mut section, "batch_records", 1, 65_536),
-        in_flight_messages: count(&mut section, "in_flight_messages", 1, 10_000_000),
-        in_flight_bytes: count(&mut section, "in_flight_mib", 1, 65_536) << 20,
-    }
+    Some(value)
 }

@@ -75,6 +75,13 @@ enum Command {
         #[command(flatten)]
         config: ConfigArgs,
     },
+    /// Decides the payments of a Parquet file, without Kafka and without a clock
+    Replay {
+        #[command(flatten)]
+        config: ConfigArgs,
+        #[command(flatten)]
+        replay: command::replay::ReplayArgs,
+    },
     /// Checks or makes a model directory
     Model {
         #[command(subcommand)]
@@ -132,6 +139,7 @@ pub fn run() -> ExitCode {
         Command::Serve { config } => command::serve::run(&config),
         Command::Demo { listen, lasts, rate } => command::demo::run(listen, lasts, rate),
         Command::Check { config } => return check(&config),
+        Command::Replay { config, replay } => command::replay::run(&config, &replay),
         Command::Model { command: ModelCommand::Check { dir } } => command::model::check(&dir),
         Command::Model { command: ModelCommand::Pack(args) } => command::model::make(&args),
         Command::Simulate { config, rate, lasts, seed } => command::simulate::run(&config, rate, lasts, seed),

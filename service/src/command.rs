@@ -3,5 +3,6 @@
 pub mod check;
 pub mod demo;
 pub mod model;
+pub mod replay;
 pub mod serve;
 pub mod simulate;

@@ -13,6 +13,7 @@ pub mod pipeline;
 pub mod policy;
 pub mod process;
 pub mod registry;
+pub mod replay;
 pub mod simulate;
 pub mod stream;
 pub mod telemetry;

@@ -47,6 +47,8 @@ pub struct Item {
     pub payment: Result<Payment, Reject>,
     /// Monotonic time at which it came into the process, microseconds.
     pub arrived_us: u64,
+    /// Labels that are applied right before it: replay's, which has payments and labels in one order.
+    pub labels_before: Vec<Label>,
 }
 
 /// What came of one item.
@@ -201,6 +203,9 @@ impl Pipeline {
         self.vectors.clear();
         let mut enriched = Vec::with_capacity(items.len());
         for item in items {
+            for label in &item.labels_before {
+                self.enricher.label(label)?;
+            }
             let payment = match item.payment {
                 Ok(payment) => payment,
                 Err(reject) => {

@@ -33,6 +33,7 @@ pub use board::{Board, View};
 pub use health::{Health, Part, PartState, Readiness, Standing};
 pub use latency::{BOUNDS_US, BUCKETS, Counts, Durations};
 pub use metric::{Kind, Metric};
+pub use process::{ProcessFigures, figures as process_figures};
 pub use render::OPENMETRICS;
 pub use watch::Reporter;
 

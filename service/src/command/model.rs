@@ -55,7 +55,11 @@ pub fn check(dir: &Path) -> Result<(), CommandError> {
         format!("{}: good", dir.display()),
         format!("  model     {}, {}", model.id(), facts.kind.as_str()),
         format!("  inputs    {}", facts.features.len()),
-        format!("  golden    {} vectors, all within {:e}", model.manifest().golden.len(), facts.golden_tolerance),
+        format!(
+            "  golden    {} vectors, all within {:e}",
+            model.manifest().golden.len(),
+            facts.golden_tolerance
+        ),
         format!("  sha256    {}", model.manifest().sha256),
     ];
     for line in lines {
@@ -116,7 +120,9 @@ fn facts(args: &PackArgs) -> Result<Facts, CommandError> {
 fn json<T: serde::de::DeserializeOwned>(file: &Path, expected: &str) -> Result<T, CommandError> {
     let text = std::fs::read_to_string(file).map_err(|error| anyhow!(error));
     let parsed = text.and_then(|text| serde_json::from_str(&text).map_err(|error| anyhow!(error)));
-    parsed.map_err(|error| Problem::new(file.display().to_string(), "the file", error.to_string(), expected).into())
+    parsed.map_err(|error| {
+        Problem::new(file.display().to_string(), "the file", error.to_string(), expected).into()
+    })
 }
 
 fn refused(path: &Path, why: &str) -> CommandError {

@@ -413,6 +413,7 @@ impl<T: Transport, S: SchemaSource> Line<T, S> {
             schema_id,
             payment,
             arrived_us: record.arrived_us,
+            labels_before: Vec::new(),
         });
         self.rulings.clear();
         self.pipeline.run(items.collect(), facts, deciders, &*self.clock, &mut self.rulings)?;

@@ -7,6 +7,8 @@ use procfs::process::Process;
 pub struct ProcessFigures {
     /// Memory in use, bytes.
     pub resident_bytes: u64,
+    /// The most that was in use at any time, bytes.
+    pub peak_bytes: u64,
     /// Processor time, user and system, seconds.
     pub cpu_seconds: f64,
 }
@@ -16,6 +18,7 @@ pub fn figures() -> Option<ProcessFigures> {
     let process = Process::myself().ok()?;
     let (stat, statm) = (process.stat().ok()?, process.statm().ok()?);
     Some(ProcessFigures {
+        peak_bytes: process.status().ok()?.vmhwm?.saturating_mul(1_024),
         resident_bytes: statm.resident.saturating_mul(procfs::page_size()),
         cpu_seconds: stat.utime.saturating_add(stat.stime) as f64 / procfs::ticks_per_second() as f64,
     })

@@ -87,29 +87,28 @@ enum Command {
         #[command(subcommand)]
         command: ModelCommand,
     },
-    /// Sends simulated payments and their labels to the topics
+    /// Sends simulated payments and their labels to the topics, or writes them to files
     Simulate {
         #[command(flatten)]
-        config: ConfigArgs,
-        /// Payments a second
-        #[arg(long, value_parser = rate)]
-        rate: f64,
-        /// How long
-        #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
-        lasts: DurationMs,
-        /// Chooses one of many alike worlds
-        #[arg(long, default_value_t = 42)]
-        seed: u64,
+        simulate: command::simulate::SimulateArgs,
     },
 }
 
-fn duration(text: &str) -> Result<DurationMs, String> {
+/// A duration of the command line.
+///
+/// # Errors
+/// What would be right.
+pub fn duration(text: &str) -> Result<DurationMs, String> {
     DurationMs::parse(text)
         .filter(|d| d.0 > 0)
         .ok_or_else(|| "a duration with its unit, such as 60s or 5m".to_owned())
 }
 
-fn rate(text: &str) -> Result<f64, String> {
+/// A rate of the command line.
+///
+/// # Errors
+/// What would be right.
+pub fn rate(text: &str) -> Result<f64, String> {
     let rate = text.parse::<f64>().ok().filter(|rate| (0.001..=1e6).contains(rate));
     rate.ok_or_else(|| "a number of payments a second, 0.001 to 1000000".to_owned())
 }
@@ -142,7 +141,7 @@ pub fn run() -> ExitCode {
         Command::Replay { config, replay } => command::replay::run(&config, &replay),
         Command::Model { command: ModelCommand::Check { dir } } => command::model::check(&dir),
         Command::Model { command: ModelCommand::Pack(args) } => command::model::make(&args),
-        Command::Simulate { config, rate, lasts, seed } => command::simulate::run(&config, rate, lasts, seed),
+        Command::Simulate { simulate } => command::simulate::run(&simulate),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

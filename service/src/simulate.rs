@@ -21,6 +21,7 @@ mod country;
 mod draw;
 mod event;
 pub mod feed;
+pub mod file;
 mod fraud;
 mod habit;
 mod label;

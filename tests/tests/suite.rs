@@ -24,5 +24,7 @@ fn fast() -> bool {
 
 #[path = "suite/crash.rs"]
 mod crash;
+#[path = "suite/handbook.rs"]
+mod handbook;
 #[path = "suite/kill.rs"]
 mod kill;

@@ -27,6 +27,9 @@ pub struct ReplayArgs {
     /// Where the decisions and features go, a row for each payment
     #[arg(long, value_name = "FILE.parquet")]
     pub out: PathBuf,
+    /// Scores nothing: to train a model on the features
+    #[arg(long)]
+    pub no_model: bool,
     /// At most so many payments
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
@@ -41,7 +44,8 @@ pub struct ReplayArgs {
 /// When a file is wrong or cannot be written.
 pub fn run(config: &ConfigArgs, args: &ReplayArgs) -> Result<(), CommandError> {
     let setup = config.load()?;
-    let model = ModelFolder::of(&setup).map(|mut folder| folder.open()).transpose()?;
+    let model =
+        ModelFolder::of(&setup).filter(|_| !args.no_model).map(|mut folder| folder.open()).transpose()?;
     let replay = Replay {
         mapping: Arc::clone(&setup.config.mapping),
         definitions: Arc::clone(&setup.definitions),

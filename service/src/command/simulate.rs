@@ -1,5 +1,7 @@
 //! `tripline simulate`: payments of a made-up world, and their labels, to the topics of a config.
 
+use std::io::Write;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -8,36 +10,78 @@ use rdkafka::producer::{BaseProducer, Producer};
 use schemas::contract::Contract;
 use schemas::time::DurationMs;
 
-use crate::cli::{CommandError, ConfigArgs};
+use crate::cli::{CommandError, ConfigArgs, duration, rate};
 use crate::config::Setup;
 use crate::registry::client::RegistryClient;
 use crate::simulate::feed::Feed;
-use crate::simulate::{Simulation, World};
+use crate::simulate::{Simulation, World, file};
 
-/// Sends at a rate for a time, then says what was sent.
+/// What `simulate` is told.
+#[derive(Debug, clap::Args)]
+pub struct SimulateArgs {
+    /// The config file: its topics and its registry
+    #[arg(long, value_name = "FILE", required_unless_present = "out")]
+    config: Option<PathBuf>,
+    /// Lays one value over the config; may be given again
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    sets: Vec<String>,
+    /// Payments a second
+    #[arg(long, value_parser = rate, required_unless_present = "out")]
+    rate: Option<f64>,
+    /// How long
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration, required_unless_present = "out")]
+    lasts: Option<DurationMs>,
+    /// Chooses one of many alike worlds
+    #[arg(long, default_value_t = 42)]
+    seed: u64,
+    /// Writes payments.parquet and labels.parquet into this folder instead
+    #[arg(long, value_name = "DIR", requires = "payments", conflicts_with_all = ["config", "rate", "lasts"])]
+    out: Option<PathBuf>,
+    /// How many payments are written
+    #[arg(long, value_name = "N")]
+    payments: Option<usize>,
+}
+
+/// Sends at a rate for a time, or writes files; then says what was done.
 ///
 /// # Errors
-/// When the config is wrong, or brokers or registry do not answer.
-pub fn run(args: &ConfigArgs, rate: f64, lasts: DurationMs, seed: u64) -> Result<(), CommandError> {
-    let setup = args.load()?;
-    let mut feed = connect(&setup).context("simulate")?;
-    let (began, until) = (Instant::now(), lasts.std());
-    let bar = ProgressBar::new((rate * until.as_secs_f64()) as u64);
+/// When the config is wrong, brokers or registry do not answer, or a file cannot be written.
+pub fn run(args: &SimulateArgs) -> Result<(), CommandError> {
+    let simulation = Simulation::new(World { seed: args.seed, ..World::default() });
+    match (&args.config, args.rate, args.lasts) {
+        (Some(config), Some(rate), Some(lasts)) => {
+            let config = ConfigArgs { config: config.clone(), sets: args.sets.clone() };
+            send(&config.load()?, simulation, rate, lasts.std())
+        }
+        _ => {
+            let (out, payments) = (args.out.clone().unwrap_or_default(), args.payments.unwrap_or_default());
+            file::write(simulation, payments, &out).with_context(|| out.display().to_string())?;
+            Ok(())
+        }
+    }
+}
+
+fn send(setup: &Setup, simulation: Simulation, rate: f64, lasts: Duration) -> Result<(), CommandError> {
+    let mut feed = connect(setup).context("simulate")?;
+    let began = Instant::now();
+    let bar = ProgressBar::new((rate * lasts.as_secs_f64()) as u64);
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} payments, {per_sec}, {eta} left");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    feed.run(Simulation::new(World { seed, ..World::default() }), rate, |sent| {
+    feed.run(simulation, rate, |sent| {
         bar.set_position(sent);
-        began.elapsed() >= until
+        began.elapsed() >= lasts
     })
     .context("simulate")?;
     feed.flush(Duration::from_secs(30)).context("the brokers did not acknowledge everything")?;
     bar.finish_and_clear();
-    tracing::info!(
-        payments = feed.payments,
-        labels = feed.labelled,
-        seconds = began.elapsed().as_secs_f64(),
-        "sent"
-    );
+    let seconds = began.elapsed().as_secs_f64();
+    writeln!(
+        std::io::stderr(),
+        "{} payments and {} labels sent in {seconds:.1} s",
+        feed.payments,
+        feed.labelled
+    )
+    .context("standard error")?;
     Ok(())
 }
 

@@ -3,10 +3,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-const FILES: [(&str, &[u8]); 3] = [
+const FILES: [(&str, &[u8]); 5] = [
     ("tripline.toml", include_bytes!("../../../deploy/examples/demo/tripline.toml")),
     ("features.toml", include_bytes!("../../../deploy/examples/demo/features.toml")),
     ("policy.toml", include_bytes!("../../../deploy/examples/demo/policy.toml")),
+    ("models/demo/1/manifest.toml", include_bytes!("../../../models/artifacts/demo/1/manifest.toml")),
+    ("models/demo/1/model.onnx", include_bytes!("../../../models/artifacts/demo/1/model.onnx")),
 ];
 
 /// Writes them into a folder; gives the config's path.

@@ -45,8 +45,12 @@ pub enum Lookup<'a, D> {
 /// First and longest pause before a registry that did not answer is asked again, milliseconds.
 const PAUSE_MS: (i64, i64) = (100, 5_000);
 
-/// Ids waited for or refused that are remembered: beyond it the table is emptied of what has run out, then of all.
+/// Ids waited for or refused that are remembered: beyond it the table is emptied of what has run out, then of all
+/// refusals.
 const MAX_PASSING: usize = 10_000;
+
+/// An id that nobody looked up for so long, milliseconds, blocks nothing any more: its partition is another's now.
+const FORGOTTEN_MS: i64 = 10_000;
 
 enum Entry {
     Known(Box<Known>),
@@ -55,15 +59,19 @@ enum Entry {
         reject: Reject,
         until_ms: i64,
     },
-    Asked {
-        failures: u32,
-    },
-    /// To be asked again at this time.
-    Pausing {
-        again_ms: i64,
-        failures: u32,
-        why: String,
-    },
+    Open(Open),
+}
+
+/// An id of which nothing is known.
+struct Open {
+    /// When it is asked for again; `None` while an answer is on its way.
+    again_ms: Option<i64>,
+    /// Answers so far that were none.
+    failures: u32,
+    /// The last of them.
+    why: String,
+    /// When it was last looked up.
+    wanted_ms: i64,
 }
 
 struct Known {
@@ -112,17 +120,17 @@ impl<S: SchemaSource> Schemas<S> {
         self.find(id, now_ms, |known| known.label.as_ref())
     }
 
-    /// Why records wait, if some do.
+    /// Why records wait, if some do: of the schemas looked up lately, the one asked for most often.
     pub fn blocked(&self) -> Option<String> {
-        let waiting = self.entries.iter().filter_map(|(id, entry)| match entry {
-            Entry::Asked { failures: 0 } => Some((0, format!("schema {} was asked for", id.0))),
-            Entry::Asked { failures } => Some((*failures, format!("schema {} was asked for again", id.0))),
-            Entry::Pausing { failures, why, .. } => {
-                Some((*failures, format!("the registry does not answer for schema {}: {why}", id.0)))
-            }
-            Entry::Known(_) | Entry::Refused { .. } => None,
+        let open = self.entries.iter().filter_map(|(id, entry)| match entry {
+            Entry::Open(open) if wanted(open, self.now_ms) => Some((open.failures, *id, open)),
+            _ => None,
         });
-        waiting.max_by_key(|(failures, _)| *failures).map(|(_, why)| why)
+        let (failures, SchemaId(id), open) = open.max_by_key(|(failures, id, _)| (*failures, *id))?;
+        Some(match failures {
+            0 => format!("schema {id} was asked for"),
+            _ => format!("the registry does not answer for schema {id}: {}", open.why),
+        })
     }
 
     /// Decoders kept.
@@ -153,27 +161,40 @@ impl<S: SchemaSource> Schemas<S> {
                 }
             }
             Some(Entry::Refused { reject, .. }) => Lookup::Refused(reject.clone()),
-            _ => Lookup::Waiting,
+            Some(Entry::Open(open)) => {
+                open.wanted_ms = now_ms;
+                Lookup::Waiting
+            }
+            None => Lookup::Waiting,
         }
     }
 
     /// Asks for a schema that is not known, unless it was asked for or refused just now.
     fn ask(&mut self, id: SchemaId) {
-        let failures = match self.entries.get(&id) {
-            None => 0,
-            Some(Entry::Refused { until_ms, .. }) if self.now_ms >= *until_ms => 0,
-            Some(Entry::Pausing { again_ms, failures, .. }) if self.now_ms >= *again_ms => *failures,
+        let (failures, why) = match self.entries.get_mut(&id) {
+            None => (0, String::new()),
+            Some(Entry::Refused { until_ms, .. }) if is_due(self.now_ms, *until_ms, self.negative_ms) => {
+                (0, String::new())
+            }
+            Some(Entry::Open(Open { again_ms: Some(again_ms), failures, why, .. }))
+                if is_due(self.now_ms, *again_ms, PAUSE_MS.1) =>
+            {
+                (*failures, std::mem::take(why))
+            }
             Some(_) => return,
         };
         self.bound();
-        self.entries.insert(id, Entry::Asked { failures });
+        self.entries.insert(id, Entry::Open(Open { again_ms: None, failures, why, wanted_ms: self.now_ms }));
         self.source.request(id);
     }
 
     fn take_answers(&mut self) {
         while let Some((id, answer)) = self.source.poll() {
-            let Some(Entry::Asked { failures }) = self.entries.get(&id) else { continue };
-            let failures = *failures;
+            let Some(Entry::Open(Open { again_ms: None, failures, wanted_ms, .. })) = self.entries.get(&id)
+            else {
+                continue;
+            };
+            let (failures, wanted_ms) = (*failures, *wanted_ms);
             let until_ms = self.now_ms.saturating_add(self.negative_ms);
             let entry = match answer {
                 Answer::Text(text) => match check_schema(&text) {
@@ -187,7 +208,8 @@ impl<S: SchemaSource> Schemas<S> {
                 Answer::Unavailable(why) => {
                     let pause_ms = (PAUSE_MS.0 << failures.min(16)).min(PAUSE_MS.1);
                     tracing::warn!(schema = id.0, %why, pause_ms, "the schema registry does not answer");
-                    Entry::Pausing { again_ms: self.now_ms + pause_ms, failures: failures + 1, why }
+                    let again_ms = Some(self.now_ms.saturating_add(pause_ms));
+                    Entry::Open(Open { again_ms, failures: failures.saturating_add(1), why, wanted_ms })
                 }
             };
             if matches!(entry, Entry::Known(_)) {
@@ -198,12 +220,14 @@ impl<S: SchemaSource> Schemas<S> {
         }
     }
 
-    /// Plans a schema that was met first, and the others again, since its aliases may name their fields.
+    /// Plans a schema that was met first; and the others again if it brings aliases, which may name their fields.
     fn learn(&mut self, schema: CheckedSchema) -> Entry {
-        self.aliases.learn(&schema);
-        for entry in self.entries.values_mut() {
-            if let Entry::Known(known) = entry {
-                known.payment = PaymentDecoder::new(Arc::clone(&self.mapping), &known.schema, &self.aliases);
+        if self.aliases.learn(&schema) {
+            for entry in self.entries.values_mut() {
+                if let Entry::Known(known) = entry {
+                    known.payment =
+                        PaymentDecoder::new(Arc::clone(&self.mapping), &known.schema, &self.aliases);
+                }
             }
         }
         let payment = PaymentDecoder::new(Arc::clone(&self.mapping), &schema, &self.aliases);
@@ -226,16 +250,33 @@ impl<S: SchemaSource> Schemas<S> {
         }
     }
 
-    /// A million ids that do not exist must not fill the memory.
+    /// A million ids that do not exist must not fill the memory. What is on its way is answered, and it is few: those
+    /// that partitions wait for.
     fn bound(&mut self) {
         if self.entries.len() - self.known < MAX_PASSING {
             return;
         }
-        let now_ms = self.now_ms;
-        self.entries
-            .retain(|_, entry| !matches!(entry, Entry::Refused { until_ms, .. } if now_ms >= *until_ms));
+        let (now_ms, negative_ms) = (self.now_ms, self.negative_ms);
+        self.entries.retain(|_, entry| match entry {
+            Entry::Known(_) => true,
+            Entry::Refused { until_ms, .. } => !is_due(now_ms, *until_ms, negative_ms),
+            Entry::Open(open) => open.again_ms.is_none() || wanted(open, now_ms),
+        });
         if self.entries.len() - self.known >= MAX_PASSING {
             self.entries.retain(|_, entry| !matches!(entry, Entry::Refused { .. }));
         }
     }
 }
+
+/// Whether a moment has come that was at most `most_ms` ahead when it was set. One that is further ahead shows that
+/// the clock was set back since, and nothing waits for a clock.
+fn is_due(now_ms: i64, at_ms: i64, most_ms: i64) -> bool {
+    now_ms >= at_ms || at_ms.saturating_sub(now_ms) > most_ms
+}
+
+fn wanted(open: &Open, now_ms: i64) -> bool {
+    now_ms.saturating_sub(open.wanted_ms) <= FORGOTTEN_MS
+}
+
+#[cfg(test)]
+mod tests;

@@ -25,9 +25,11 @@ impl Aliases {
         Self::default()
     }
 
-    /// Takes in the aliases of a schema's fields.
-    pub fn learn(&mut self, schema: &CheckedSchema) {
+    /// Takes in the aliases of a schema's fields. Whether any was new: then the schemas met before are planned again.
+    pub fn learn(&mut self, schema: &CheckedSchema) -> bool {
+        let before = self.names;
         self.learn_record(&schema.root, "");
+        self.names > before
     }
 
     fn learn_record(&mut self, record: &Record, path: &str) {

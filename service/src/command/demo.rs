@@ -15,7 +15,7 @@ use tokio::runtime::Runtime;
 
 use crate::cli::CommandError;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{KafkaConfig, Setup, load};
+use crate::config::{KafkaConfig, Setup, environment, load};
 use crate::demo::{Broker, Feeder, Terminal, World, registry, unpack};
 use crate::process::{self, Extras};
 use crate::telemetry::{Reporter, Telemetry};
@@ -40,12 +40,17 @@ pub fn run(listen: SocketAddr, lasts: Option<DurationMs>, rate: f64) -> Result<(
         format!("registry.url=\"http://{registry}\""),
         format!("http.listen=\"{listen}\""),
         "models.path=\"models\"".to_owned(),
-        // The mock broker's empty fetch sleeps its time out, and its rebalance lasts the session's time-out.
+        // The mock broker's empty fetch sleeps its time out; below 2.5 s of session time-out nobody can join its group.
         "kafka.properties={\"fetch.wait.max.ms\"=\"10\"}".to_owned(),
-        "kafka.session_timeout=\"1500ms\"".to_owned(),
-        "log.level=\"warn\"".to_owned(),
+        "kafka.session_timeout=\"3s\"".to_owned(),
     ];
-    let setup = load(&config, &sets, Vec::new())?;
+    // The terminal is for decisions; whoever wants the log says so: TRIPLINE__LOG__LEVEL=info.
+    let quiet = ("TRIPLINE__LOG__LEVEL".to_owned(), "warn".to_owned());
+    let mut environment = environment();
+    if environment.iter().all(|(name, _)| *name != quiet.0) {
+        environment.push(quiet);
+    }
+    let setup = load(&config, &sets, environment)?;
     let stop = Arc::new(AtomicBool::new(false));
     let live = Arc::new(AtomicBool::new(false));
     let feeding = Feeding::new(&broker, &setup, rate, lasts, &stop, &live)?;

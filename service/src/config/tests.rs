@@ -295,6 +295,29 @@ window = "7"
 }
 
 #[test]
+fn a_wrong_field_of_the_payment_does_not_hide_the_features_but_a_wrong_entity_does() {
+    let features = FEATURES.replace("\"7d\"", "\"7\"");
+    let lines = [
+        "transaction_id = \"TRANSACTION_ID\"",
+        "event_time = \"TX_DATETIME\"",
+        "currency = { value = \"EUR\" }",
+    ];
+    for line in lines {
+        for wrong in ["", line.split_once("= ").map(|(key, _)| format!("{key}= 5")).unwrap().as_str()] {
+            let problems = Folder::new(&MINIMAL.replace(line, wrong), &features).problems(&[], &[]);
+            let key = format!("tripline.toml: payment.{}: found", line.split(' ').next().unwrap());
+            assert!(problems.contains(&key), "{key} not in\n{problems}");
+            assert!(problems.contains("features.toml: feature[0].window"), "{problems}");
+            assert_eq!(problems.lines().count(), 2, "{problems}");
+        }
+    }
+    // A feature over an entity that is itself misspelt would be called wrong although it is right.
+    let problems = Folder::new(&MINIMAL.replace("\"CUSTOMER_ID\"", "5"), FEATURES).problems(&[], &[]);
+    assert!(problems.starts_with("tripline.toml: payment.entities.customer: found 5"), "{problems}");
+    assert_eq!(problems.lines().count(), 1, "{problems}");
+}
+
+#[test]
 fn values_that_do_not_fit_each_other_are_refused() {
     let bad = [
         ("[limits]\nlateness = \"50d\"", "limits.remember: found 40d; expected limits.lateness or more, 50d"),

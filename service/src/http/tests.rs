@@ -1,12 +1,12 @@
 //! The routes over a real socket: what they answer, and that nothing on the page can become markup.
 
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Instant;
 
 use feature_store::store::{Source, Topic};
 use schemas::decision::Verdict;
 use schemas::reject::RejectCode;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use super::*;
 use crate::clock::SystemClock;
@@ -61,11 +61,15 @@ async fn ask(address: SocketAddr, method: &str, path: &str) -> Answer {
 }
 
 async fn ask_with(address: SocketAddr, method: &str, path: &str, headers: &str) -> Answer {
-    let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!("{method} {path} HTTP/1.1\r\nhost: here\r\nconnection: close\r\n{headers}\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).await.unwrap();
+    let exchange = move || {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
+    };
+    let text = tokio::task::spawn_blocking(exchange).await.unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     Answer { status, head: head.to_owned(), body: body.to_owned() }
@@ -281,13 +285,13 @@ async fn a_script_in_a_name_stays_text() {
 #[tokio::test]
 async fn the_end_comes_within_its_time_although_a_client_lingers() {
     let (address, stop, server) = serving(sources()).await;
-    let mut lingering = TcpStream::connect(address).await.unwrap();
-    lingering.write_all(b"GET /livez HT").await.unwrap();
+    let mut lingering = TcpStream::connect(address).unwrap();
+    lingering.write_all(b"GET /livez HT").unwrap();
     assert_eq!(ask(address, "GET", "/livez").await.status, 200);
     stop.send(()).unwrap();
     let end = tokio::time::timeout(DRAIN_WITHIN + Duration::from_secs(2), server).await;
     end.expect("it did not end").unwrap().unwrap();
-    assert!(TcpStream::connect(address).await.is_err(), "it still listens");
+    assert!(TcpStream::connect(address).is_err(), "it still listens");
 }
 
 #[tokio::test]
@@ -296,16 +300,23 @@ async fn i16_a_slow_client_is_sent_away_and_places_are_bounded() {
     let address = listener.local_addr().unwrap();
     let door = Door::bounded(listener, 1, Duration::from_millis(400));
     tokio::spawn(axum::serve(door, router(sources())).into_future());
-    let mut slow = TcpStream::connect(address).await.unwrap();
-    let began = std::time::Instant::now();
-    let waiting = tokio::spawn(async move { ask(address, "GET", "/livez").await.status });
     // A byte now and then does not buy it time.
-    while slow.write_all(b"G").await.is_ok() && began.elapsed() < Duration::from_secs(5) {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    assert!(began.elapsed() >= Duration::from_millis(300) && began.elapsed() < Duration::from_secs(3));
-    let status = tokio::time::timeout(Duration::from_secs(5), waiting).await.unwrap().unwrap();
-    assert_eq!(status, 200, "its place went to the next");
+    let slow = tokio::task::spawn_blocking(move || {
+        let mut stream = TcpStream::connect(address).unwrap();
+        let began = Instant::now();
+        while stream.write_all(b"G").is_ok() && began.elapsed() < Duration::from_secs(5) {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        began.elapsed()
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    // The only place is taken: this one waits until the slow one is sent away.
+    let waiting = tokio::time::timeout(Duration::from_secs(4), ask(address, "GET", "/livez"));
+    let began = Instant::now();
+    assert_eq!(waiting.await.unwrap().status, 200, "its place went to the next");
+    assert!(began.elapsed() > Duration::from_millis(200), "there was a second place");
+    let lasted = slow.await.unwrap();
+    assert!(lasted > Duration::from_millis(300) && lasted < Duration::from_secs(3), "{lasted:?}");
 }
 
 /// For a look at the page: `cargo test --release -p tripline made_up_board -- --ignored --nocapture`, then open the
@@ -321,6 +332,7 @@ async fn made_up_board() {
     if !empty {
         sources.health.set(Part::Stream, Standing::Ready);
         sources.health.set(Part::Registry, Standing::Ready);
+        made_up::past(&sources);
         tokio::spawn(made_up::traffic(sources.clone()));
     }
     serve(listener, sources, tokio::time::sleep(Duration::from_secs(300))).await.unwrap();

@@ -89,8 +89,8 @@ mod tests {
             tracing::info!(target: "hyper", "chatter");
             tracing::warn!(target: "rdkafka", "a broker is gone");
         });
-        let text = String::from_utf8(paper.0.lock().unwrap().clone()).unwrap();
-        text
+        let bytes = paper.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
     }
 
     #[test]

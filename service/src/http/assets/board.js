@@ -49,7 +49,7 @@ function count(number) {
 }
 
 function rateText(rate) {
-  return rate < 10 ? rate.toFixed(1) : whole.format(Math.round(rate));
+  return rate > 0 && rate < 10 ? rate.toFixed(1) : whole.format(Math.round(rate));
 }
 
 function latency(ms) {
@@ -66,7 +66,6 @@ function duration(seconds) {
 }
 
 function decimals(value) {
-  if (value === null) return "unknown";
   return Number.isInteger(value) ? whole.format(value) : value.toLocaleString("en", { maximumSignificantDigits: 4 });
 }
 
@@ -97,7 +96,7 @@ function chart(rates, now) {
     drawing.append(svg("path", { class: "curve", d: `M${line}` }));
   }
   at("chart").replaceChildren(drawing);
-  say(at("chart-top"), rates.length ? `top line ${whole.format(top)}/s` : "");
+  say(at("chart-top"), rates.length ? `last minute, top line ${whole.format(top)}/s` : "");
 }
 
 function track(share) {
@@ -125,7 +124,8 @@ function fact(name, value) {
 
 function reason(row) {
   const item = el("li", {}, el("p", {}, row.text || row.code));
-  if (row.value !== null) item.append(el("p", { class: "norm" }, `here ${decimals(row.value)}, usual ${decimals(row.norm)}`));
+  const usual = row.norm === null ? "" : `, usual ${decimals(row.norm)}`;
+  if (row.value !== null) item.append(el("p", { class: "norm" }, `here ${decimals(row.value)}${usual}`));
   return item;
 }
 
@@ -205,6 +205,7 @@ function alerts(list) {
     rows.delete(key);
   }
   const any = seen.size > 0;
+  if (any) say(at("who"), list[0].entities[0]?.entity ?? "entity");
   at("table").hidden = !any;
   at("empty").hidden = any;
   say(at("alerts-note"), any ? `newest first, ${seen.size} shown` : "");
@@ -242,7 +243,7 @@ function show(view) {
   readiness(view.readiness);
   say(at("version"), `version ${view.version}`);
   say(at("uptime"), `up ${duration(view.uptime_s)}`);
-  figure("rate", rateText(view.rate), "/s");
+  figure("rate", rateText(view.rate));
   figure("decided", count(view.totals.decided));
   figure("alert-count", count(view.totals.alerts));
   figure("dead-letters", count(view.totals.dead_letters));

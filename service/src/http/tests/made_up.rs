@@ -1,4 +1,4 @@
-//! Made-up traffic for the page: a minute of the past at once, then some payments a second.
+//! Made-up traffic for the page: a minute of alerts at once, then some payments a second.
 
 use schemas::alert::{Alert, alert_id};
 use schemas::decision::{Decision, Feature, Latency, Verdict, decision_id};
@@ -9,7 +9,6 @@ use schemas::time::EventTime;
 use schemas::value::FeatureValue;
 
 use super::super::Sources;
-use crate::clock::{Clock, Now};
 
 /// A number that looks like chance, below `most`.
 fn chance(n: u64, most: u64) -> u64 {
@@ -24,13 +23,7 @@ fn reason(code: &str, text: String, value: f64, norm: Option<f64>) -> Reason {
     Reason { code, text, feature, value: Some(value), norm, contribution: None, source }
 }
 
-/// An alert and its decision.
-pub fn alert(n: u64, merchant: &str, now_ms: i64) -> (Decision, Alert) {
-    let verdict = Verdict::ALL[1 + chance(n, 3) as usize];
-    let score = 0.55 + 0.13 * (verdict as u64 as f64) + chance(n, 60) as f64 / 1_000.0;
-    let transaction = format!("tx-{:08x}", chance(n, 1 << 32));
-    let minor = 500 + chance(n + 5, 180_000) as i64;
-    let card_count = 4 + chance(n, 9) as i64;
+fn features(card_count: i64, minor: i64) -> Vec<Feature> {
     let features = [
         ("card_payments_1h", FeatureValue::Int(card_count)),
         ("card_amount_mean_30d", FeatureValue::Real(2_314.25)),
@@ -43,23 +36,34 @@ pub fn alert(n: u64, merchant: &str, now_ms: i64) -> (Decision, Alert) {
         ("night", FeatureValue::Flag(true)),
         ("device_cards_7d", FeatureValue::Null),
     ];
-    let entity = |entity: &str, key: String| EntityVersion { entity: Name::from(entity), key, version: 7 };
-    let reasons = vec![
-        reason(
-            "card_payments_1h",
-            format!("{card_count} payments with this card within an hour, usual are 0.4"),
-            card_count as f64,
-            Some(0.4),
-        ),
-        reason(
-            "amount",
-            format!("amount at {merchant} far above the card's mean"),
-            minor as f64,
-            Some(2_314.25),
-        ),
+    features.map(|(name, value)| Feature { name: Name::from(name), value }).into()
+}
+
+fn reasons(card_count: i64, minor: i64, merchant: &str) -> Vec<Reason> {
+    let often = format!("{card_count} payments with this card within an hour, usual are 0.4");
+    let much = format!("amount at {merchant} far above the card's mean");
+    vec![
+        reason("card_payments_1h", often, card_count as f64, Some(0.4)),
+        reason("amount", much, minor as f64, Some(2_314.25)),
         reason("night", "paid at night, which this card does not".to_owned(), 1.0, None),
-    ];
-    let decision = Decision {
+    ]
+}
+
+fn entities(n: u64, merchant: &str) -> Vec<EntityVersion> {
+    let entity = |entity: &str, key: String| EntityVersion { entity: Name::from(entity), key, version: 7 };
+    // Every third has a bare card number for its key: it must come out masked.
+    let token = format!("card_{:010x}", chance(n, 1 << 40));
+    let card = if n.is_multiple_of(3) { "4111111111111111".to_owned() } else { token };
+    vec![entity("merchant", merchant.to_owned()), entity("card", card)]
+}
+
+fn decision(n: u64, merchant: &str, now_ms: i64) -> Decision {
+    let verdict = Verdict::ALL[1 + chance(n + 11, 3) as usize];
+    let score = 0.55 + 0.13 * (verdict as u64 as f64) + chance(n, 60) as f64 / 1_000.0;
+    let transaction = format!("tx-{:08x}", chance(n, 1 << 32));
+    let minor = 500 + chance(n + 5, 180_000) as i64;
+    let card_count = 4 + chance(n, 9) as i64;
+    Decision {
         decision_id: decision_id(&transaction),
         event_time: EventTime::from_ms(now_ms - 1_234).unwrap(),
         decided_at_ms: now_ms,
@@ -69,19 +73,9 @@ pub fn alert(n: u64, merchant: &str, now_ms: i64) -> (Decision, Alert) {
         verdict,
         score: Some(score),
         expected_loss_minor: (minor as f64 * score) as i64,
-        reasons,
-        features: features.map(|(name, value)| Feature { name: Name::from(name), value }).into(),
-        entities: vec![
-            entity("merchant", merchant.to_owned()),
-            entity(
-                "card",
-                if n.is_multiple_of(3) {
-                    "4111111111111111".to_owned()
-                } else {
-                    format!("card_{:010x}", chance(n, 1 << 40))
-                },
-            ),
-        ],
+        reasons: reasons(card_count, minor, merchant),
+        features: features(card_count, minor),
+        entities: entities(n, merchant),
         model: Some(Name::from("demo/3")),
         policy: Name::from("2024-05"),
         features_version: Name::from("f1"),
@@ -93,7 +87,12 @@ pub fn alert(n: u64, merchant: &str, now_ms: i64) -> (Decision, Alert) {
         latency_us: Latency::default(),
         alert_id: Some(alert_id(&transaction)),
         transaction_id: transaction,
-    };
+    }
+}
+
+/// An alert and its decision.
+pub fn alert(n: u64, merchant: &str, now_ms: i64) -> (Decision, Alert) {
+    let decision = decision(n, merchant, now_ms);
     let alert = Alert {
         alert_id: alert_id(&decision.transaction_id),
         decision_id: decision.decision_id.clone(),
@@ -101,7 +100,7 @@ pub fn alert(n: u64, merchant: &str, now_ms: i64) -> (Decision, Alert) {
         event_time: decision.event_time,
         raised_at_ms: decision.decided_at_ms,
         attempt: 1,
-        verdict,
+        verdict: decision.verdict,
         rule: Name::from("high_score"),
         score: decision.score,
         amount: decision.amount,
@@ -112,7 +111,7 @@ pub fn alert(n: u64, merchant: &str, now_ms: i64) -> (Decision, Alert) {
         model: decision.model.clone(),
         policy: decision.policy.clone(),
         source_partition: 0,
-        source_offset: n as i64,
+        source_offset: decision.source_offset,
     };
     (decision, alert)
 }
@@ -140,16 +139,16 @@ fn second(sources: &Sources, n: u64, now_ms: i64) {
     }
 }
 
-/// Traffic for ever. The past minute is told before the server's own clock begins.
+/// What came before the page is opened: enough for alerts to look at.
+pub fn past(sources: &Sources) {
+    let wall_ms = sources.clock.now().wall_ms;
+    (0..60).for_each(|n| second(sources, n, wall_ms - (60 - n as i64) * 1_000));
+}
+
+/// Traffic for ever.
 pub async fn traffic(sources: Sources) {
-    let wall_ms = crate::clock::SystemClock::default().now().wall_ms;
-    for n in 0..61 {
-        second(&sources, n, wall_ms - (61 - n as i64) * 1_000);
-        let now = Now { wall_ms, monotonic_us: n * 16 };
-        sources.board.tick(Now { monotonic_us: now.monotonic_us, ..now }, &sources.telemetry);
-    }
-    for n in 61.. {
+    for n in 60.. {
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-        second(&sources, n, wall_ms + (n as i64 - 61) * 1_000);
+        second(&sources, n, sources.clock.now().wall_ms);
     }
 }

@@ -23,6 +23,8 @@ mod folder;
 mod graphs;
 #[path = "models/handbook.rs"]
 mod handbook;
+#[path = "models/live.rs"]
+mod live;
 #[path = "models/manifest.rs"]
 mod manifest;
 #[path = "models/scores.rs"]

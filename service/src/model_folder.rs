@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, SystemTime};
 
 use models::{Live, MANIFEST_FILE, Model, ONNX_FILE, Version};
@@ -34,6 +34,9 @@ pub enum ModelEvent {
         reason: String,
     },
 }
+
+/// How often a waiting thread looks whether it should stop.
+const STEP: Duration = Duration::from_millis(100);
 
 /// Sizes and times of a version's two files: when they change, it is looked at again.
 type Stamp = [Option<(u64, Option<SystemTime>)>; 2];
@@ -71,9 +74,10 @@ impl ModelFolder {
     pub fn open(&mut self) -> Result<Arc<Model>, Problems> {
         let mut problems = Problems::default();
         for version in self.versions() {
+            // Untried as far as the watcher knows: its first look tells of a higher version that was passed over.
             let stamp = self.stamp(&version);
-            self.seen.insert(version.clone(), (stamp, true));
-            match self.load(&version) {
+            self.seen.insert(version.clone(), (stamp, false));
+            match self.load(&version, &AtomicBool::new(false)) {
                 Ok(model) => return Ok(model),
                 Err(reason) => {
                     let place = self.folder.join(version.as_str()).display().to_string();
@@ -97,11 +101,11 @@ impl ModelFolder {
     /// Looks at the folder again and again until told to stop.
     pub fn watch(mut self, live: &Live, stop: &AtomicBool, mut tell: impl FnMut(ModelEvent)) {
         while !stop.load(Ordering::Relaxed) {
-            self.look(live, &mut tell);
+            self.look(live, stop, &mut tell);
             // In steps, so that a long interval does not hold up the end.
             let mut left = self.watch;
             while !left.is_zero() && !stop.load(Ordering::Relaxed) {
-                let step = left.min(Duration::from_millis(100));
+                let step = left.min(STEP);
                 std::thread::sleep(step);
                 left -= step;
             }
@@ -109,7 +113,7 @@ impl ModelFolder {
     }
 
     /// One look: tries the highest version above the live one that is new or has changed, and holds still.
-    fn look(&mut self, live: &Live, tell: &mut impl FnMut(ModelEvent)) {
+    fn look(&mut self, live: &Live, stop: &AtomicBool, tell: &mut impl FnMut(ModelEvent)) {
         let now = live.get();
         for version in self.versions() {
             if now.as_ref().is_some_and(|now| version <= *now.version()) {
@@ -126,7 +130,8 @@ impl ModelFolder {
                 }
             }
             self.seen.insert(version.clone(), (stamp, true));
-            match self.load(&version) {
+            match self.load(&version, stop) {
+                _ if stop.load(Ordering::Relaxed) => return,
                 Ok(model) => {
                     let to = model.id().to_string();
                     live.set(Some(model));
@@ -158,17 +163,11 @@ impl ModelFolder {
         })
     }
 
-    /// Loads a version in a thread of its own, within the deadline. A thread that does not come back is left behind.
-    fn load(&self, version: &Version) -> Result<Arc<Model>, String> {
+    /// Loads a version, within the deadline.
+    fn load(&self, version: &Version, stop: &AtomicBool) -> Result<Arc<Model>, String> {
         let (dir, names) = (self.folder.join(version.as_str()), Arc::clone(&self.feature_names));
-        let (tell, told) = channel();
-        let loader = std::thread::Builder::new().name("model loader".to_owned()).spawn(move || {
-            // Nobody listens any more after the deadline.
-            let _ = tell.send(Model::load(&dir, &names).map_err(|error| error.to_string()));
-        });
-        loader.map_err(|error| format!("no thread to load it: {error}"))?;
-        let loaded = told.recv_timeout(self.load_timeout);
-        let model = loaded.map_err(|_| format!("it did not load within {:?}", self.load_timeout))??;
+        let load = move || Model::load(&dir, &names).map_err(|error| error.to_string());
+        let model = in_time(self.load_timeout, stop, load)?;
         self.belongs(&model, version)?;
         Ok(Arc::new(model))
     }
@@ -183,3 +182,35 @@ impl ModelFolder {
         }
     }
 }
+
+/// Does the work in a thread of its own. One that does not come back is left behind; so is one that is not wanted
+/// any more, since it may take longer than the process has left.
+fn in_time<T: Send + 'static>(
+    limit: Duration,
+    stop: &AtomicBool,
+    work: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, String> {
+    let (tell, told) = channel();
+    // Nobody listens any more after the deadline.
+    let worker = move || _ = tell.send(work());
+    let thread = std::thread::Builder::new().name("model loader".to_owned()).spawn(worker);
+    thread.map_err(|error| format!("no thread to load it: {error}"))?;
+    let mut left = limit;
+    loop {
+        let step = left.min(STEP);
+        match told.recv_timeout(step) {
+            Ok(done) => return done,
+            Err(RecvTimeoutError::Disconnected) => return Err("its loader panicked".to_owned()),
+            Err(RecvTimeoutError::Timeout) => left -= step,
+        }
+        if left.is_zero() {
+            return Err(format!("it did not load within {limit:?}"));
+        }
+        if stop.load(Ordering::Relaxed) {
+            return Err("the service is stopping".to_owned());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

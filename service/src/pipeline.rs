@@ -91,6 +91,10 @@ pub struct Pipeline {
 }
 
 /// An item after enriching: its payment and what it saw, or its ruling already.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are the large one, and a box would cost an allocation each"
+)]
 enum Enrichment {
     New(Payment, Enriched),
     Ruled(Ruling),

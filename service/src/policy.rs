@@ -169,4 +169,6 @@ impl Policy {
 }
 
 #[cfg(test)]
+mod examples;
+#[cfg(test)]
 mod tests;

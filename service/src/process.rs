@@ -26,12 +26,15 @@ use crate::stream::line::Watch;
 use crate::telemetry::{Board, Health, Part, Reporter, Standing, Telemetry, log};
 use crate::worker::{Drained, Phase, Worker};
 
+/// Told once where the page is, with what the telemetry will know.
+pub type Listening = Box<dyn FnOnce(SocketAddr, &Reporter) + Send>;
+
 /// What a command adds to the service.
 pub struct Extras {
     /// Hears of decisions beside the telemetry.
     pub watch: Box<dyn Watch>,
     /// Told once where the page is.
-    pub listening: Box<dyn FnOnce(SocketAddr, &Reporter) + Send>,
+    pub listening: Listening,
     /// Ends the process like a signal.
     pub until: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>,
 }

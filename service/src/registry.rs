@@ -92,6 +92,7 @@ pub struct Schemas<S> {
     known: usize,
     uses: u64,
     now_ms: i64,
+    answers: [u64; 3],
 }
 
 impl<S: SchemaSource> Schemas<S> {
@@ -107,6 +108,7 @@ impl<S: SchemaSource> Schemas<S> {
             known: 0,
             uses: 0,
             now_ms: 0,
+            answers: [0; 3],
         }
     }
 
@@ -131,6 +133,11 @@ impl<S: SchemaSource> Schemas<S> {
             0 => format!("schema {id} was asked for"),
             _ => format!("the registry does not answer for schema {id}: {}", open.why),
         })
+    }
+
+    /// Answers so far: schemas, that there is none, nothing usable.
+    pub fn answers(&self) -> [u64; 3] {
+        self.answers
     }
 
     /// Decoders kept.
@@ -190,6 +197,14 @@ impl<S: SchemaSource> Schemas<S> {
 
     fn take_answers(&mut self) {
         while let Some((id, answer)) = self.source.poll() {
+            let kind = match &answer {
+                Answer::Text(_) => 0,
+                Answer::Unknown => 1,
+                Answer::Unavailable(_) => 2,
+            };
+            if let Some(count) = self.answers.get_mut(kind) {
+                *count += 1;
+            }
             let Some(Entry::Open(Open { again_ms: None, failures, wanted_ms, .. })) = self.entries.get(&id)
             else {
                 continue;

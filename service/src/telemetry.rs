@@ -127,7 +127,6 @@ pub struct Telemetry {
     alerts: Counter,
     model_swaps: Counter,
     model_refusals: Counter,
-    lookups: [Counter; LookupAnswer::ALL.len()],
     decision_latency: Durations,
     end_to_end: Durations,
     checkpoints: Durations,
@@ -165,7 +164,6 @@ impl Telemetry {
             alerts: Counter::default(),
             model_swaps: Counter::default(),
             model_refusals: Counter::default(),
-            lookups: Default::default(),
             decision_latency: Durations::default(),
             end_to_end: Durations::default(),
             checkpoints: Durations::default(),
@@ -215,11 +213,6 @@ impl Telemetry {
         self.model_refusals.add(1);
     }
 
-    /// The registry was asked for a schema and answered.
-    pub fn schema_lookup(&self, answer: LookupAnswer) {
-        add(&self.lookups, answer as usize, 1);
-    }
-
     /// What was written for a record was acknowledged, so long after the record had arrived.
     pub fn acknowledged(&self, since_arrival_us: i64) {
         self.end_to_end.add(since_arrival_us);
@@ -237,12 +230,10 @@ impl Telemetry {
 
     /// How the line stands now. For a few times a second.
     pub fn line(&self, state: LineState) {
+        if let Some(bytes) = state.resident_bytes {
+            self.resident_bytes.0.store(bytes as u64, Ordering::Relaxed);
+        }
         *self.line.lock().unwrap_or_else(PoisonError::into_inner) = state;
-    }
-
-    /// Memory of the resident states. To be told seldom: the store walks all of them to know.
-    pub fn resident_bytes(&self, bytes: usize) {
-        self.resident_bytes.0.store(bytes as u64, Ordering::Relaxed);
     }
 
     /// The numbers that the board shows.

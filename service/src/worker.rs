@@ -33,6 +33,8 @@ const ROUND: Duration = Duration::from_millis(50);
 const SHORT_ROUND: Duration = Duration::from_millis(2);
 /// How often the state is reported.
 const REPORT_EVERY: Duration = Duration::from_millis(250);
+/// One of so many reports says how much memory the states take.
+const RESIDENT_EACH: u32 = 40;
 /// What is not there is asked for again after this time.
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// Of the ten seconds that a drain may take.
@@ -111,24 +113,31 @@ impl Worker {
         loop {
             match Line::start(parts) {
                 Ok(line) => return self.turn(line),
-                Err((back, LineError::Transport(TransportError::Unavailable(why)))) => {
-                    parts = back;
-                    if self.pause(&why) {
-                        return Ok(Drained { unacknowledged: 0 });
+                Err(failed) => match *failed {
+                    (back, LineError::Transport(TransportError::Unavailable(why))) => {
+                        parts = back;
+                        if self.pause(&why) {
+                            return Ok(Drained { unacknowledged: 0 });
+                        }
                     }
-                }
-                Err((_, error)) => return Err(error.into()),
+                    (_, error) => return Err(error.into()),
+                },
             }
         }
     }
 
     /// Rounds of the line until the end.
     fn turn(&mut self, mut line: Line<KafkaTransport, RegistrySource>) -> anyhow::Result<Drained> {
-        let mut reported: Option<Instant> = None;
+        let (mut reported, mut reports): (Option<Instant>, u32) = (None, 0);
         while !self.stop.load(Ordering::Relaxed) {
             if reported.is_none_or(|at| at.elapsed() >= REPORT_EVERY) {
                 reported = Some(Instant::now());
-                (self.report)(Phase::Running(&line.state()));
+                let mut state = line.state();
+                if reports % RESIDENT_EACH == 0 {
+                    state.resident_bytes = Some(line.pipeline().enricher().store().resident_bytes());
+                }
+                reports += 1;
+                (self.report)(Phase::Running(&state));
             }
             let wait = if line.is_busy() { SHORT_ROUND } else { ROUND };
             line.step(wait)?;

@@ -24,7 +24,11 @@ fn fast() -> bool {
 
 #[path = "suite/crash.rs"]
 mod crash;
+#[path = "suite/faults.rs"]
+mod faults;
 #[path = "suite/handbook.rs"]
 mod handbook;
 #[path = "suite/kill.rs"]
 mod kill;
+#[path = "suite/stream.rs"]
+mod stream;

@@ -48,7 +48,7 @@ def main():
     fraud, newest_label = read_labels(args.labels, ids)
     train, test = split(times, newest_label, args)
     if not (fraud[train].any() and fraud[test].any() and not fraud[train].all() and not fraud[test].all()):
-        sys.exit("error: both periods need frauds and honest payments; give more days, or other --test-days")
+        refuse("both periods need frauds and honest payments: give more days, or another --test-days")
     shares = share_scale(values[train])
     weights, bias = fit(np.log1p(values[train] * shares), fraud[train])
     model = (shares.astype(np.float32), weights.astype(np.float32), np.float32(bias))
@@ -71,6 +71,11 @@ def arguments():
     return parser.parse_args()
 
 
+def refuse(why):
+    print(f"error: {why}", file=sys.stderr)
+    sys.exit(2)
+
+
 def read_features(path):
     """Names, a matrix of doubles, event times in ms and ids of the decided payments, in the order of the file."""
     table = pq.read_table(path)
@@ -80,7 +85,7 @@ def read_features(path):
     values = np.column_stack([column(table, name) for name in names])
     for name, low in zip(names, values.min(axis=0)):
         if not low >= 0:
-            sys.exit(f"error: {name} has undefined or negative values: say `empty = 0` in the features file")
+            refuse(f"{path}: {name} has undefined or negative values: say `empty = 0` in the features file")
     times = table["event_time"].cast(pa.timestamp("ms", "UTC")).cast(pa.int64()).to_numpy()
     return names, values, times, table["transaction_id"].cast(pa.string())
 

@@ -164,7 +164,7 @@ fn welcome(page: SocketAddr, rate: f64, history: u64) -> std::io::Result<()> {
     writeln!(out, "  health      curl http://{page}/readyz")?;
     writeln!(out, "  faster      tripline demo --rate 2000")?;
     writeln!(out)?;
-    writeln!(out, "Below: declined payments, and one in four of the other alerts. Ctrl-C ends the demo.")?;
+    writeln!(out, "Below: each payment that raises an alert. Ctrl-C ends the demo.")?;
     writeln!(out)
 }
 

@@ -35,7 +35,8 @@ pub struct PackArgs {
     /// Whether an undefined feature is taken as missing, instead of being refused
     #[arg(long)]
     pub accept_missing: bool,
-    /// A JSON file with a list of input vectors to score as golden vectors; without it zeros, ones and a ramp
+    /// A JSON file with a list of input vectors (null: undefined) to score as golden vectors; without it zeros, ones
+    /// and a ramp
     #[arg(long, value_name = "FILE")]
     pub golden: Option<PathBuf>,
     /// The folder of models
@@ -76,7 +77,14 @@ pub fn make(args: &PackArgs) -> Result<(), CommandError> {
     let facts = facts(args)?;
     let width = facts.features.len();
     let golden = match &args.golden {
-        Some(file) => json(file, "a JSON list of lists of numbers")?,
+        // JSON has no NaN: null stands for an undefined feature.
+        Some(file) => {
+            let rows: Vec<Vec<Option<f64>>> =
+                json(file, "a JSON list of lists of numbers, null for undefined")?;
+            rows.into_iter()
+                .map(|row| row.into_iter().map(|value| value.unwrap_or(f64::NAN)).collect())
+                .collect()
+        }
         None => vec![vec![0.0; width], vec![1.0; width], (0..width).map(|place| place as f64).collect()],
     };
     let made = pack(&args.onnx, &facts, &golden, &args.out);

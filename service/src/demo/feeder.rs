@@ -65,7 +65,7 @@ impl Feeder {
             self.simulation.next_if(|event: &SimulatedEvent| event.time_ms() < live_from_ms)
         {
             self.feed.send(&event)?;
-            if self.feed.payments % 256 == 0 {
+            if self.feed.payments.is_multiple_of(256) {
                 self.hold_back(telemetry, stop, MOST_AHEAD, &mut progress);
             }
             if stop.load(Ordering::Relaxed) {

@@ -1,4 +1,4 @@
-//! What the demo says in the terminal: a line for each alert, now and then a line of counts.
+//! What the demo says in the terminal: a line for each alert.
 
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
@@ -9,31 +9,23 @@ use schemas::decision::{Decision, Verdict};
 
 use crate::stream::line::Watch;
 
-/// Lines at most for so many alerts: a terminal is read, not scrolled.
-const ONE_OF: u64 = 4;
-
 /// Prints what an analyst would want to see.
 pub struct Terminal {
     /// Set when history is over.
     pub live: Arc<AtomicBool>,
     colours: bool,
-    alerts: u64,
 }
 
 impl Terminal {
     /// A terminal that is silent until `live` is set.
     pub fn new(live: Arc<AtomicBool>) -> Self {
-        Self { live, colours: std::io::stdout().is_terminal(), alerts: 0 }
+        Self { live, colours: std::io::stdout().is_terminal() }
     }
 }
 
 impl Watch for Terminal {
     fn decided(&mut self, decision: &Decision, alert: Option<&Alert>) {
         if alert.is_none() || !self.live.load(Ordering::Relaxed) {
-            return;
-        }
-        self.alerts += 1;
-        if decision.verdict != Verdict::Decline && self.alerts % ONE_OF != 1 {
             return;
         }
         let line = line(decision, self.colours);

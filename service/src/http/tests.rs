@@ -11,7 +11,7 @@ use schemas::reject::RejectCode;
 use super::*;
 use crate::clock::SystemClock;
 use crate::stream::line::LineState;
-use crate::telemetry::{Kind, LabelOutcome, LookupAnswer, Metric, Part, Standing};
+use crate::telemetry::{Kind, LabelOutcome, Metric, Part, Standing};
 
 mod made_up;
 
@@ -155,14 +155,18 @@ fn use_all(telemetry: &Telemetry) {
     telemetry.alerts(1);
     telemetry.model_swapped();
     telemetry.model_refused();
-    telemetry.schema_lookup(LookupAnswer::Unknown);
     telemetry.acknowledged(2_500);
     telemetry.checkpointed(90_000);
     telemetry.committed(&[(source, 17)]);
-    telemetry.resident_bytes(430);
     let blocked = vec![(source, "schema".to_owned())];
-    let line = LineState { lag: vec![(source, 9)], blocked, waiting_dropped: 6, ..LineState::default() };
-    telemetry.line(line);
+    telemetry.line(LineState {
+        lag: vec![(source, 9)],
+        blocked,
+        waiting_dropped: 6,
+        resident_bytes: Some(430),
+        schema_answers: [0, 1, 0],
+        ..LineState::default()
+    });
 }
 
 #[tokio::test]

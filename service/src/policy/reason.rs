@@ -91,6 +91,11 @@ impl Finding<'_> {
 
 #[cfg(test)]
 impl ReasonPlan {
+    /// The features that can give a reason.
+    pub(super) fn names(&self) -> Vec<Name> {
+        self.compared.iter().map(|compared| compared.name.clone()).collect()
+    }
+
     /// Every feature with a finding, and how far it is.
     pub(super) fn times(&self, vector: &[FeatureValue]) -> Vec<(Name, f64)> {
         let finding = |compared: &Compared| Some((compared.name.clone(), compared.finding(vector)?.times));

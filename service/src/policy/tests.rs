@@ -346,6 +346,22 @@ fn a_filter_and_other_units_are_said_and_converted() {
 }
 
 #[test]
+fn of_equally_far_features_the_earlier_comes_first() {
+    // Each is 9 where nothing is usual.
+    let values = vector(&[
+        (0, FeatureValue::Int(9)),
+        (1, FeatureValue::Int(9)),
+        (2, FeatureValue::Real(9.0)),
+        (3, FeatureValue::Int(0)),
+        (6, FeatureValue::Real(9.0)),
+        (7, FeatureValue::Int(900)),
+    ]);
+    let outcome = decide(&policy(POLICY), Some(0.3), 100, &values);
+    let codes: Vec<_> = outcome.reasons.iter().map(|reason| reason.code.as_str()).collect();
+    assert_eq!(codes, ["threshold_review", "payments_1h", "amount", "online_1h"]);
+}
+
+#[test]
 fn an_approval_has_reasons_only_with_an_alert() {
     let values = vector(&[(0, FeatureValue::Int(70)), (1, FeatureValue::Int(70))]);
     let quiet = decide(&policy(POLICY), Some(0.1), 100, &values);

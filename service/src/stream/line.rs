@@ -102,6 +102,9 @@ pub struct Parts<T, S> {
     pub limits: LineLimits,
 }
 
+/// The parts of a line that did not start, and why.
+pub type NotStarted<T, S> = Box<(Parts<T, S>, LineError)>;
+
 /// The line. See the module.
 pub struct Line<T, S> {
     transport: T,
@@ -134,11 +137,11 @@ impl<T: Transport, S: SchemaSource> Line<T, S> {
     ///
     /// # Errors
     /// `Transport(Unavailable)` when the brokers do not answer (nothing was changed: try again), `Refused` when the
-    /// topics do not reach back to the store's position.
-    pub fn start(parts: Parts<T, S>) -> Result<Self, (Parts<T, S>, LineError)> {
+    /// topics do not reach back to the store's position. The parts come back with it.
+    pub fn start(parts: Parts<T, S>) -> Result<Self, NotStarted<T, S>> {
         let mut parts = parts;
         match open_lanes(&mut parts) {
-            Err(error) => Err((parts, error)),
+            Err(error) => Err(Box::new((parts, error))),
             Ok(lanes) => {
                 let Parts { transport, schemas, pipeline, emitter, deciders, clock, watch, limits } = parts;
                 let now_us = clock.now().monotonic_us;
@@ -603,6 +606,8 @@ impl<T: Transport, S: SchemaSource> Line<T, S> {
             ids: enricher.remembered(),
             waiting_labels,
             waiting_dropped,
+            resident_bytes: None,
+            schema_answers: self.schemas.answers(),
             model_failures: self.pipeline.model_failures(),
         }
     }

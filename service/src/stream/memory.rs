@@ -16,11 +16,14 @@ use rand::{RngExt, SeedableRng};
 
 use super::{Event, Origin, Outgoing, Output, Record, Retained, Tail, Transport, TransportError};
 
+/// Key and value of a record.
+pub type KeyValue = (Vec<u8>, Vec<u8>);
+
 /// What the brokers keep.
 #[derive(Debug, Clone, Default)]
 pub struct Log {
     /// Records of the input topics: key and value; an offset is a place.
-    pub inputs: BTreeMap<Source, Vec<(Vec<u8>, Vec<u8>)>>,
+    pub inputs: BTreeMap<Source, Vec<KeyValue>>,
     /// Records of the output topics.
     pub outputs: BTreeMap<(Output, i32), Vec<Outgoing>>,
     /// Next offsets that were committed.

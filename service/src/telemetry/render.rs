@@ -71,8 +71,9 @@ impl Telemetry {
     fn part_counters(&self, sheet: &mut Sheet<'_>) -> Result<(), Error> {
         sheet.counter(Metric::ModelSwaps, self.model_swaps.get())?;
         sheet.counter(Metric::ModelRefusals, self.model_refusals.get())?;
-        let answers = LookupAnswer::ALL.map(LookupAnswer::as_str).into_iter().zip(counts(&self.lookups));
-        sheet.counters(Metric::SchemaLookups, answers)
+        let answers = self.line.lock().unwrap_or_else(PoisonError::into_inner).schema_answers;
+        let words = LookupAnswer::ALL.map(LookupAnswer::as_str).into_iter();
+        sheet.counters(Metric::SchemaLookups, words.zip(answers))
     }
 
     fn gauges(&self, sheet: &mut Sheet<'_>) -> Result<(), Error> {

@@ -258,7 +258,7 @@ impl World {
         let options = self.options(die_at, breaker, &copied);
         let mut line = match Line::start(self.parts(transport, options)) {
             Ok(line) => line,
-            Err((_, error)) => return Err(vec![format!("a line could not start: {error}")]),
+            Err(failed) => return Err(vec![format!("a line could not start: {}", failed.1)]),
         };
         let mut steps = 0;
         let ended = loop {

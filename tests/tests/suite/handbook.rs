@@ -32,7 +32,7 @@ pub fn data() -> Option<PathBuf> {
     None
 }
 
-pub fn batches(path: &Path) -> impl Iterator<Item = RecordBatch> {
+pub fn batches(path: &Path) -> impl Iterator<Item = RecordBatch> + use<> {
     let file = std::fs::File::open(path).unwrap();
     ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap().map(Result::unwrap)
 }
@@ -128,7 +128,10 @@ fn mismatches(data: &Path, out: &Path, limit: usize) -> BTreeMap<String, Vec<i64
     let mut wrong = BTreeMap::new();
     for (place, name) in names.iter().enumerate() {
         let within = if name.contains("AVG_AMOUNT") { 1e-9 } else { 0.0 };
-        let differ = |row: &usize| !((ours[place][*row] - theirs[place][*row]).abs() <= within);
+        let differ = |row: &usize| {
+            let difference = (ours[place][*row] - theirs[place][*row]).abs();
+            difference.is_nan() || difference > within
+        };
         let rows: Vec<i64> = (0..ids.len()).filter(differ).map(|row| ids[row]).collect();
         wrong.insert(name.clone(), rows);
     }

@@ -130,6 +130,10 @@ pub struct LineState {
     pub waiting_labels: usize,
     /// Such labels that had to make room.
     pub waiting_dropped: u64,
+    /// Bytes of the states in memory; not said each time, since all of them are walked to know.
+    pub resident_bytes: Option<usize>,
+    /// What the registry answered: schemas, that there is none, nothing usable.
+    pub schema_answers: [u64; 3],
     /// Batches that the model failed.
     pub model_failures: u64,
 }

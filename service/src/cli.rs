@@ -87,6 +87,11 @@ enum Command {
         #[command(subcommand)]
         command: ModelCommand,
     },
+    /// Measures, side by side with yardsticks of the same run
+    Bench {
+        #[command(flatten)]
+        bench: command::bench::BenchArgs,
+    },
     /// Sends simulated payments and their labels to the topics, or writes them to files
     Simulate {
         #[command(flatten)]
@@ -141,6 +146,7 @@ pub fn run() -> ExitCode {
         Command::Replay { config, replay } => command::replay::run(&config, &replay),
         Command::Model { command: ModelCommand::Check { dir } } => command::model::check(&dir),
         Command::Model { command: ModelCommand::Pack(args) } => command::model::make(&args),
+        Command::Bench { bench } => command::bench::run(&bench),
         Command::Simulate { simulate } => command::simulate::run(&simulate),
     };
     match done {

@@ -1,5 +1,6 @@
 //! The commands, one file each: what the command line leads to.
 
+pub mod bench;
 pub mod check;
 pub mod demo;
 pub mod model;

@@ -1,5 +1,6 @@
 //! Tripline, the service: the shell around the feature store and the models, and the only crate that does I/O.
 
+pub mod bench;
 pub mod cli;
 pub mod clock;
 pub mod command;

@@ -169,6 +169,4 @@ impl Policy {
 }
 
 #[cfg(test)]
-mod examples;
-#[cfg(test)]
 mod tests;

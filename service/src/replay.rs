@@ -8,6 +8,7 @@
 //! State lives in a folder that is thrown away afterwards. Not the batch job that proves the stream right: that is an
 //! implementation of its own.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use schemas::mapping::PaymentMapping;
 use schemas::payment::Payment;
 use schemas::problem::Problems;
 use schemas::reject::Reject;
+use schemas::time::EventTime;
 
 use crate::clock::StandingClock;
 use crate::config::LimitsConfig;
@@ -71,7 +73,22 @@ pub struct Counts {
     /// Seen before.
     pub duplicates: u64,
     /// Dead letters by code.
-    pub dead_letters: std::collections::BTreeMap<&'static str, u64>,
+    pub dead_letters: BTreeMap<&'static str, u64>,
+    /// The labels.
+    pub labels: LabelCounts,
+    /// Columns that the mapping names and the payments file lacks: they were taken as null.
+    pub absent_columns: Vec<String>,
+}
+
+/// What became of the labels.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct LabelCounts {
+    /// Rows read.
+    pub read: u64,
+    /// Known by the last payment; the others came too late for all of them.
+    pub known: u64,
+    /// Of these, without a payment up to the end, or with one that is no longer remembered.
+    pub without_payment: u64,
 }
 
 /// Why a run ended early.
@@ -94,27 +111,45 @@ impl Replay<'_> {
     /// # Errors
     /// See [`ReplayError`]. The out file is there whole or not at all.
     pub fn run(&self, files: Files<'_>, mut progress: impl FnMut(u64, u64)) -> Result<Counts, ReplayError> {
-        let mut payments = Payments::open(files.payments, &self.mapping)?;
-        let mut labels = files.labels.map(Labels::open).transpose()?.unwrap_or_default();
+        let (mut payments, mut labels, mut output) = self.open(files)?;
         let rows = payments.rows().min(files.limit.unwrap_or(u64::MAX));
         let folder = tempfile::tempdir().map_err(|error| ReplayError::Files(error.to_string()))?;
         let mut pipeline = self.pipeline(folder.path())?;
-        let mut output = Output::create(files.out, &self.definitions)?;
-        let mut counts = Counts::default();
-        let mut items = Vec::with_capacity(BATCH);
-        while counts.payments + (items.len() as u64) < rows {
-            let offset = i64::try_from(counts.payments).unwrap_or(i64::MAX) + items.len() as i64;
-            let Some(payment) = payments.next()? else { break };
-            items.push(item(offset, payment, &mut labels));
-            if items.len() == BATCH {
-                self.batch(&mut pipeline, std::mem::take(&mut items), &mut output, &mut counts)?;
-                progress(counts.payments, rows);
+        let mut counts = Counts { absent_columns: payments.absent().to_vec(), ..Counts::default() };
+        while counts.payments < rows {
+            let (mut seen, mut items) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
+            let wanted = usize::try_from(rows - counts.payments).unwrap_or(BATCH).min(BATCH);
+            while items.len() < wanted {
+                let Some(row) = payments.next()? else { break };
+                let offset = i64::try_from(counts.payments).unwrap_or(i64::MAX) + items.len() as i64;
+                let event_time = row.payment.as_ref().ok().map(|payment| payment.event_time);
+                items.push(item(offset, row.payment, &mut labels));
+                seen.push(Seen { transaction_id: row.transaction_id, event_time });
             }
+            if items.is_empty() {
+                break;
+            }
+            self.batch(&mut pipeline, items, &seen, &mut output, &mut counts)?;
+            progress(counts.payments, rows);
         }
-        self.batch(&mut pipeline, items, &mut output, &mut counts)?;
         output.finish()?;
-        progress(counts.payments, rows);
+        counts.labels = label_counts(&labels, &pipeline);
         Ok(counts)
+    }
+
+    /// Opens the three files; all that is wrong with them is said at once.
+    fn open(&self, files: Files<'_>) -> Result<(Payments, Labels, Output), Problems> {
+        let mut problems = Problems::default();
+        let payments = kept(Payments::open(files.payments, &self.mapping), &mut problems);
+        let labels = files.labels.map_or_else(|| Ok(Labels::default()), Labels::open);
+        let labels = kept(labels, &mut problems);
+        let inputs: Vec<&Path> = std::iter::once(files.payments).chain(files.labels).collect();
+        let output = kept(Output::create(files.out, &inputs, &self.definitions), &mut problems);
+        let opened = match (payments, labels, output) {
+            (Some(payments), Some(labels), Some(output)) => Some((payments, labels, output)),
+            _ => None,
+        };
+        problems.or(opened)
     }
 
     fn pipeline(&self, folder: &Path) -> Result<Pipeline, StoreError> {
@@ -130,15 +165,15 @@ impl Replay<'_> {
         &self,
         pipeline: &mut Pipeline,
         items: Vec<Item>,
+        seen: &[Seen],
         output: &mut Output,
         counts: &mut Counts,
     ) -> Result<(), ReplayError> {
         // No payment of a file is from the future.
         let facts = BatchFacts { partition: 0, judged_ms: i64::MAX / 2, attempt: 1, decode_us: 0 };
-        let seen: Vec<_> = items.iter().map(seen).collect();
         let mut rulings = Vec::with_capacity(items.len());
         pipeline.run(items, facts, &self.deciders, &StandingClock::default(), &mut rulings)?;
-        for (seen, ruling) in seen.into_iter().zip(&rulings) {
+        for (seen, ruling) in seen.iter().zip(&rulings) {
             counts.payments += 1;
             match ruling {
                 Ruling::Decided(..) => counts.decided += 1,
@@ -151,9 +186,15 @@ impl Replay<'_> {
     }
 }
 
-/// Id and time of an item's payment, if it has one.
-fn seen(item: &Item) -> Option<(Box<str>, i64)> {
-    item.payment.as_ref().ok().map(|payment| (payment.transaction_id.clone(), payment.event_time.ms()))
+/// The value, or its problems added to the others.
+fn kept<T>(opened: Result<T, Problems>, problems: &mut Problems) -> Option<T> {
+    opened.map_err(|more| problems.0.extend(more.0)).ok()
+}
+
+/// What a row shows of itself, whatever comes of it.
+struct Seen {
+    transaction_id: Option<Box<str>>,
+    event_time: Option<EventTime>,
 }
 
 fn item(offset: i64, payment: Result<Payment, Reject>, labels: &mut Labels) -> Item {
@@ -162,4 +203,10 @@ fn item(offset: i64, payment: Result<Payment, Reject>, labels: &mut Labels) -> I
         Err(_) => Vec::new(),
     };
     Item { offset, schema_id: 0, payment, arrived_us: 0, labels_before }
+}
+
+fn label_counts(labels: &Labels, pipeline: &Pipeline) -> LabelCounts {
+    let (read, known) = labels.counts();
+    let (waiting, dropped) = pipeline.enricher().waiting();
+    LabelCounts { read: read as u64, known: known as u64, without_payment: waiting as u64 + dropped }
 }

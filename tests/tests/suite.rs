@@ -30,5 +30,9 @@ mod faults;
 mod handbook;
 #[path = "suite/kill.rs"]
 mod kill;
+#[path = "suite/replay.rs"]
+mod replay;
+#[path = "suite/scores.rs"]
+mod scores;
 #[path = "suite/stream.rs"]
 mod stream;

@@ -84,6 +84,17 @@ fn summary(counts: &Counts, wall_seconds: f64, args: &ReplayArgs) -> anyhow::Res
     for (code, count) in &counts.dead_letters {
         writeln!(out, "    {code:<24} {count}")?;
     }
+    let labels = &counts.labels;
+    if labels.read > 0 {
+        let (read, known, alone) = (labels.read, labels.known, labels.without_payment);
+        writeln!(
+            out,
+            "labels      {read}, {known} known by the last payment, {alone} of them without a payment"
+        )?;
+    }
+    if !counts.absent_columns.is_empty() {
+        writeln!(out, "not there   {}: columns taken as null", counts.absent_columns.join(", "))?;
+    }
     writeln!(out, "wall        {wall_seconds:.1} s")?;
     writeln!(out, "CPU         {:.1} s, {per_cpu_second:.0} payments a CPU second", figures.cpu_seconds)?;
     writeln!(out, "memory      {peak_mib} MiB at most")?;

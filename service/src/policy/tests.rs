@@ -1,5 +1,7 @@
 //! Tests of the policy, from the file to the outcome.
 
+mod examples;
+
 use feature_store::definition::{Definitions, Vocabulary};
 use proptest::prelude::*;
 use schemas::mapping::FieldKind;

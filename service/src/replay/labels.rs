@@ -7,7 +7,7 @@ use schemas::payment::{Label, LabelSource};
 use schemas::problem::{Problem, Problems};
 use schemas::time::EventTime;
 
-use super::columns::{Column, column, lacks};
+use super::columns::{Column, Found, column, look_up};
 use super::payments::open;
 
 /// All labels, by time. Ids are kept in one text: a million labels are 40 MB.
@@ -26,7 +26,11 @@ impl Labels {
         let file = path.display().to_string();
         let paths = ["transaction_id", "label", "label_time"].map(FieldPath::parse);
         let paths: Vec<_> = paths.into_iter().flatten().collect();
-        let missing = paths.iter().filter_map(|path| lacks(&file, builder.schema(), path, "labels"));
+        let missing =
+            paths.iter().filter_map(|path| match look_up(&file, builder.schema(), path, "a column") {
+                Found::Column(_) => None,
+                Found::Nothing(problem) | Found::Untakable(problem) => Some(problem),
+            });
         Problems(missing.collect()).or(Some(()))?;
         let wrong = |found: String| {
             let expected =
@@ -74,6 +78,11 @@ impl Labels {
         };
         self.labels.push((EventTime::from_ms(ms)?, fraud, start..self.ids.len()));
         Some(())
+    }
+
+    /// How many there are, and how many were given so far.
+    pub fn counts(&self) -> (usize, usize) {
+        (self.labels.len(), self.next)
     }
 
     /// The labels not given yet that are known at this time.

@@ -1,4 +1,5 @@
-//! The out file: one row for each payment, in input order. It is there whole or not at all.
+//! The out file: one row for each payment, in input order. It is there whole or not at all: it is written beside its
+//! place and gets its name at the end.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -14,9 +15,11 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 use schemas::decision::Decision;
+use schemas::problem::{Problem, Problems};
+use schemas::time::EventTime;
 use schemas::value::{FeatureValue, ValueKind};
 
-use super::ReplayError;
+use super::{ReplayError, Seen};
 use crate::pipeline::Ruling;
 
 /// Rows written at once.
@@ -56,11 +59,21 @@ impl Values {
     }
 }
 
+/// The unfinished file, which goes when it is dropped.
+struct Partial(PathBuf);
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        // It is not there after a good end, and after a bad one there is already something to say.
+        _ = std::fs::remove_file(&self.0);
+    }
+}
+
 /// The file being written.
 pub(super) struct Output {
     writer: ArrowWriter<File>,
     schema: SchemaRef,
-    partial: PathBuf,
+    partial: Partial,
     out: PathBuf,
     ids: StringBuilder,
     times: TimestampMillisecondBuilder,
@@ -73,16 +86,30 @@ pub(super) struct Output {
 }
 
 impl Output {
-    pub fn create(out: &Path, definitions: &Definitions) -> Result<Self, ReplayError> {
-        let partial = out.with_extension("partial");
-        let failed = |error: String| ReplayError::Files(format!("{}: {error}", partial.display()));
-        let schema = Arc::new(schema(definitions));
-        let file = File::create(&partial).map_err(|error| failed(error.to_string()))?;
+    /// Begins the file; `inputs` are files that it must not replace.
+    pub fn create(out: &Path, inputs: &[&Path], definitions: &Definitions) -> Result<Self, Problems> {
+        let schema = Arc::new(schema(definitions)?);
+        let wrong = |found: String| {
+            let expected = "a file that can be written, other than those that are read";
+            Problems::from(Problem::new("the command line", "--out", found, expected))
+        };
+        let name = out.display();
+        let (Some(file_name), false) = (out.file_name(), out.is_dir()) else {
+            return Err(wrong(format!("{name}, which is no file")));
+        };
+        if inputs.iter().any(|input| is_same_file(input, out)) {
+            return Err(wrong(format!("{name}, which is read")));
+        }
+        let mut partial_name = file_name.to_owned();
+        partial_name.push(".partial");
+        let path = out.with_file_name(partial_name);
+        let file = File::create(&path).map_err(|error| wrong(format!("{}: {error}", path.display())))?;
+        let partial = Partial(path);
         let compression = Compression::ZSTD(Default::default());
         let properties = WriterProperties::builder().set_compression(compression).build();
         let writer = ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties));
         Ok(Self {
-            writer: writer.map_err(|error| failed(error.to_string()))?,
+            writer: writer.map_err(|error| wrong(format!("{name}: {error}")))?,
             schema,
             out: out.to_owned(),
             ids: StringBuilder::new(),
@@ -96,10 +123,10 @@ impl Output {
         })
     }
 
-    /// Adds the row of a payment.
-    pub fn push(&mut self, seen: Option<(Box<str>, i64)>, ruling: &Ruling) {
-        self.ids.append_option(seen.as_ref().map(|(id, _)| &**id));
-        self.times.append_option(seen.map(|(_, time_ms)| time_ms));
+    /// Adds the row of a payment, of which `seen` is known whatever came of it.
+    pub fn push(&mut self, seen: &Seen, ruling: &Ruling) {
+        self.ids.append_option(seen.transaction_id.as_deref());
+        self.times.append_option(seen.event_time.map(EventTime::ms));
         match ruling {
             Ruling::Decided(decision, _) => self.decided(decision),
             Ruling::Duplicate => self.undecided("duplicate", None),
@@ -128,6 +155,7 @@ impl Output {
         self.words.iter_mut().for_each(StringBuilder::append_null);
     }
 
+    /// Writes the rows so far when there are enough of them.
     pub fn flush_if_full(&mut self) -> Result<(), ReplayError> {
         if self.ids.len() >= ROWS { self.flush() } else { Ok(()) }
     }
@@ -145,7 +173,7 @@ impl Output {
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns);
         let written = batch.map_err(|error| error.to_string());
         let written = written.and_then(|batch| self.writer.write(&batch).map_err(|error| error.to_string()));
-        written.map_err(|error| ReplayError::Files(format!("{}: {error}", self.partial.display())))
+        written.map_err(|error| ReplayError::Files(format!("{}: {error}", self.partial.0.display())))
     }
 
     /// Writes the rest and gives the file its name.
@@ -154,24 +182,42 @@ impl Output {
         let failed =
             |error: &dyn std::fmt::Display| ReplayError::Files(format!("{}: {error}", self.out.display()));
         self.writer.close().map_err(|error| failed(&error))?;
-        std::fs::rename(&self.partial, &self.out).map_err(|error| failed(&error))
+        std::fs::rename(&self.partial.0, &self.out).map_err(|error| failed(&error))
     }
 }
 
-fn schema(definitions: &Definitions) -> Schema {
-    let text = |name: &str| Field::new(name, DataType::Utf8, true);
-    let time = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
-    let mut fields =
-        vec![text("transaction_id"), Field::new("event_time", time, true), text("outcome"), text("reason")];
-    fields.extend(definitions.features.iter().map(|feature| {
+/// Whether both are one file that is there.
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+}
+
+/// Columns beside the features.
+const BEFORE: [&str; 4] = ["transaction_id", "event_time", "outcome", "reason"];
+const AFTER: [&str; 4] = ["score", "decision", "model", "policy"];
+
+fn schema(definitions: &Definitions) -> Result<Schema, Problems> {
+    let own = |name: &str| BEFORE.contains(&name) || AFTER.contains(&name);
+    let taken = definitions.features.iter().filter(|feature| own(&feature.name)).map(|feature| {
+        let found = format!("a feature named \"{}\", as a column of the out file is", feature.name);
+        Problem::new("the features file", "feature.name", found, "another name")
+    });
+    Problems(taken.collect()).or(Some(()))?;
+    let fixed = |name: &&str| {
+        let kind = match *name {
+            "event_time" => DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())),
+            "score" => DataType::Float64,
+            _ => DataType::Utf8,
+        };
+        Field::new(*name, kind, true)
+    };
+    let features = definitions.features.iter().map(|feature| {
         let kind = match feature.value_kind() {
             ValueKind::Int => DataType::Int64,
             ValueKind::Real => DataType::Float64,
             ValueKind::Flag => DataType::Boolean,
         };
         Field::new(&feature.name, kind, true)
-    }));
-    fields.push(Field::new("score", DataType::Float64, true));
-    fields.extend(["decision", "model", "policy"].map(text));
-    Schema::new(fields)
+    });
+    let fields = BEFORE.iter().map(fixed).chain(features).chain(AFTER.iter().map(fixed));
+    Ok(Schema::new(fields.collect::<Vec<_>>()))
 }

@@ -12,28 +12,27 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use feature_store::store::{Batch, Begin, Source, Store, StoreError, Topic};
+use feature_store::store::{Source, Store, StoreError};
 use schemas::codec::EncodeError;
-use schemas::reject::Reject;
 
 use super::lane::Lane;
 use super::note::Note;
 use super::outbox::Outbox;
 pub use super::outbox::OutboxLimits;
 use super::resume::{self, ResumeError};
-use super::{Event, Output, Record, Transport, TransportError};
+use super::{Event, Record, Transport, TransportError};
 use crate::clock::{Clock, Now};
 use crate::emit::{Emitter, source_name};
-use crate::pipeline::{BatchFacts, Deciders, Item, Pipeline, Ruling};
+use crate::pipeline::{Deciders, Pipeline, Ruling};
 use crate::registry::{SchemaSource, Schemas};
 
+mod batch;
+mod checkpoint;
 mod decode;
 mod watch;
 
+use checkpoint::next_offsets;
 pub use watch::{LineState, LineStep, Watch};
-
-/// A commit that was not heard is said again after this time, microseconds.
-const COMMIT_AGAIN_US: u64 = 1_000_000;
 
 /// Bounds of the line.
 #[derive(Debug, Clone, Copy)]
@@ -296,288 +295,6 @@ impl<T: Transport, S: SchemaSource> Line<T, S> {
         Ok(())
     }
 
-    /// Applies the next batch of before the restart, if all its records are here.
-    fn recover(&mut self) -> Result<usize, LineError> {
-        let Some(batch) = self.pipeline.enricher().store().next_recovering().cloned() else { return Ok(0) };
-        let name = source_name(batch.source);
-        let gone = |what: &str| {
-            LineError::Refused(format!(
-                "log_changed: {name} {what} (the store's journal has records {} to {}): the topic is not the one that \
-                 the store was made from. Point store.path at an empty folder to rebuild the state",
-                batch.first, batch.last
-            ))
-        };
-        let Some(lane) = self.lanes.get(&batch.source) else { return Err(gone("is not there any more")) };
-        let count = lane.waiting.iter().take_while(|record| record.offset <= batch.last).count();
-        match lane.waiting.front() {
-            None => return Ok(0),
-            Some(first) if first.offset != batch.first => return Err(gone("lacks its first record")),
-            Some(_) => {}
-        }
-        let has_last =
-            count > 0 && lane.waiting.get(count - 1).is_some_and(|record| record.offset == batch.last);
-        if !has_last {
-            return if count < lane.waiting.len() { Err(gone("lacks its last record")) } else { Ok(0) };
-        }
-        let note = Note::decode(&batch.note).ok_or(StoreError::Unreadable("the note of a journal row"))?;
-        self.apply(batch.source, count, Some((batch, note)))
-    }
-
-    /// Applies the next batch of a lane, as far as its schemas are known.
-    fn advance(&mut self, source: Source) -> Result<usize, LineError> {
-        let waiting = self.lanes.get(&source).map_or(0, |lane| lane.waiting.len());
-        if waiting == 0 {
-            return Ok(0);
-        }
-        self.apply(source, waiting.min(self.limits.batch_records), None)
-    }
-
-    /// Decodes up to `count` records of a lane and applies them: all or none of a recovered batch, otherwise those
-    /// before the first whose schema is not here yet.
-    fn apply(
-        &mut self,
-        source: Source,
-        count: usize,
-        again: Option<(Batch, Note)>,
-    ) -> Result<usize, LineError> {
-        let now = self.clock.now();
-        let note_before = again.as_ref().map(|(_, note)| note);
-        let lane =
-            self.lanes.get_mut(&source).ok_or(TransportError::Fatal("an unknown partition".to_owned()))?;
-        let records = lane.waiting.iter().take(count);
-        let decoded = decode::decode(&mut self.schemas, records, note_before, now, self.limits.record_bytes);
-        lane.blocked = decoded.blocked;
-        let usable = decoded.values.len();
-        if usable == 0 || (again.is_some() && usable < count) {
-            return Ok(0);
-        }
-        let records = lane.take(usable);
-        let deciders = (self.deciders)();
-        let (batch, judged_ms, attempt) = match again {
-            Some((batch, note)) => (batch, note.judged_ms, 2),
-            None => {
-                let note = Note {
-                    judged_ms: now.wall_ms,
-                    model: deciders.model.as_ref().map_or_else(String::new, |model| model.id().to_string()),
-                    policy: deciders.policy.version().to_string(),
-                    refused: decoded.refused,
-                };
-                (self.batch(source, &records, &note), now.wall_ms, 1)
-            }
-        };
-        match self.pipeline.enricher().store().begin(&batch) {
-            Begin::Ready => {}
-            Begin::Duplicate => return Ok(0),
-            Begin::Gap { have } => {
-                let (name, first) = (source_name(source), batch.first);
-                return Err(LineError::Refused(format!(
-                    "gap: {name} went on at {first}, the store has {have:?}"
-                )));
-            }
-        }
-        let decode_us = self.clock.now().since_us(now.monotonic_us);
-        match decoded.values {
-            decode::Values::Payments(values) => {
-                let facts = BatchFacts { partition: source.partition, judged_ms, attempt, decode_us };
-                self.rule(&records, values, facts, &deciders)?;
-            }
-            decode::Values::Labels(values) => self.label(&records, values, attempt)?,
-        }
-        self.watch.reached(LineStep::Applied);
-        self.pipeline.enricher_mut().store_mut().commit(&batch)?;
-        self.watch.applied(&batch, attempt > 1);
-        self.watch.reached(LineStep::Journaled);
-        self.transport.begin_at(source, batch.last + 1);
-        self.since_checkpoint += usable as u64;
-        self.emit(&records, attempt)?;
-        self.watch.reached(LineStep::Emitted);
-        Ok(usable)
-    }
-
-    fn batch(&self, source: Source, records: &[Record], note: &Note) -> Batch {
-        Batch {
-            source,
-            prev: self.pipeline.enricher().store().fence(source),
-            first: records.first().map_or(0, |record| record.offset),
-            last: records.last().map_or(0, |record| record.offset),
-            note: note.encode(),
-        }
-    }
-
-    fn rule(
-        &mut self,
-        records: &[Record],
-        values: Vec<(i32, Result<schemas::payment::Payment, Reject>)>,
-        facts: BatchFacts,
-        deciders: &Deciders,
-    ) -> Result<(), LineError> {
-        let items = records.iter().zip(values).map(|(record, (schema_id, payment))| Item {
-            offset: record.offset,
-            schema_id,
-            payment,
-            arrived_us: record.arrived_us,
-            labels_before: Vec::new(),
-        });
-        self.rulings.clear();
-        self.pipeline.run(items.collect(), facts, deciders, &*self.clock, &mut self.rulings)?;
-        Ok(())
-    }
-
-    fn label(
-        &mut self,
-        records: &[Record],
-        values: Vec<Result<schemas::payment::Label, Reject>>,
-        attempt: i32,
-    ) -> Result<(), LineError> {
-        self.rulings.clear();
-        for (_, value) in records.iter().zip(values) {
-            match value {
-                Ok(label) => {
-                    let applied = self.pipeline.label(&label)?;
-                    if attempt == 1 {
-                        self.watch.label(applied);
-                    }
-                    self.rulings.push(Ruling::Duplicate);
-                }
-                Err(reject) => self.rulings.push(Ruling::Dead(reject)),
-            }
-        }
-        Ok(())
-    }
-
-    /// Puts into the outbox what is not out yet. Only after the journal row is written.
-    fn emit(&mut self, records: &[Record], attempt: i32) -> Result<(), LineError> {
-        let Some(lane) = records.first().and_then(|record| self.lanes.get(&record.source)) else {
-            return Ok(());
-        };
-        let is_payment = lane.source.topic == Topic::Payments;
-        let now = self.clock.now();
-        for (record, ruling) in records.iter().zip(&self.rulings) {
-            let is_out = |output| lane.is_out(output, record.offset);
-            match ruling {
-                Ruling::Decided(decision, alert) => {
-                    if !is_out(Output::Decisions) {
-                        self.outbox.push(self.emitter.decision(record, decision)?);
-                        self.watch.decided(decision, alert.as_deref());
-                    }
-                    if let Some(alert) = alert
-                        && !is_out(Output::Alerts)
-                    {
-                        self.outbox.push(self.emitter.alert(record, alert)?);
-                    }
-                }
-                Ruling::Duplicate if is_payment && attempt == 1 => self.watch.duplicate(),
-                Ruling::Duplicate => {}
-                Ruling::Dead(reject) => {
-                    if !is_out(Output::DeadLetters) {
-                        self.outbox.push(self.emitter.dead_letter(record, reject, now.wall_ms, attempt)?);
-                        self.watch.dead(lane.source, reject);
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Starts a checkpoint when one is due and everything made so far is acknowledged; commits offsets when one is
-    /// durable.
-    fn checkpoint(&mut self) -> Result<(), LineError> {
-        let now = self.clock.now();
-        if self.pipeline.enricher_mut().store_mut().finish_checkpoint(false)? {
-            self.checkpointed(now);
-        }
-        if self.commit_due_us.is_some_and(|due_us| now.monotonic_us >= due_us) {
-            self.commit(false);
-        }
-        let store = self.pipeline.enricher().store();
-        if self.is_recovering() || store.checkpoint_running() || self.since_checkpoint == 0 {
-            return Ok(());
-        }
-        let elapsed_ms = now.monotonic_us.saturating_sub(self.checkpoint_started_us) / 1_000;
-        let is_due = elapsed_ms >= self.limits.checkpoint_every_ms
-            || self.since_checkpoint >= self.limits.checkpoint_records
-            || store.is_crowded();
-        self.draining |= is_due;
-        if self.draining && self.outbox.is_empty() {
-            self.start_checkpoint(now)?;
-            if self.limits.checkpoint_waits
-                && self.pipeline.enricher_mut().store_mut().finish_checkpoint(true)?
-            {
-                self.checkpointed(now);
-                self.commit(false);
-            }
-        }
-        Ok(())
-    }
-
-    fn start_checkpoint(&mut self, now: Now) -> Result<(), LineError> {
-        self.to_commit = next_offsets(&self.pipeline);
-        self.commit_due_us = None;
-        self.pipeline.enricher_mut().start_checkpoint(&[])?;
-        self.watch.reached(LineStep::CheckpointStarted);
-        self.checkpoint_started_us = now.monotonic_us;
-        self.since_checkpoint = 0;
-        self.draining = false;
-        Ok(())
-    }
-
-    /// A checkpoint is durable: what it holds is decided, acknowledged and kept, so it may be committed.
-    fn checkpointed(&mut self, now: Now) {
-        self.watch.checkpointed(now.since_us(self.checkpoint_started_us));
-        self.commit_due_us = Some(now.monotonic_us);
-        self.watch.reached(LineStep::CheckpointDurable);
-    }
-
-    fn commit(&mut self, wait: bool) {
-        if self.lanes.values().any(|lane| !lane.assigned) {
-            self.commit_due_us = Some(self.retry_us());
-            return;
-        }
-        match self.transport.commit(&self.to_commit, wait) {
-            Ok(()) => {
-                self.commit_due_us = None;
-                self.watch.committed(&self.to_commit);
-                self.watch.reached(LineStep::Committed);
-            }
-            Err(error) => {
-                self.commit_due_us = Some(self.retry_us());
-                tracing::warn!(%error, "offsets could not be committed and will be again");
-            }
-        }
-    }
-
-    fn retry_us(&self) -> u64 {
-        self.clock.now().monotonic_us + COMMIT_AGAIN_US
-    }
-
-    /// Ends the line: sends what is made, waits for its acknowledgement, checkpoints, commits and leaves the group.
-    /// Returns how many records were not acknowledged in time; a restart sends them.
-    ///
-    /// # Errors
-    /// Only what ends the line anyway.
-    pub fn drain(&mut self, within: Duration) -> Result<usize, LineError> {
-        let until_us = self.clock.now().monotonic_us + u64::try_from(within.as_micros()).unwrap_or(u64::MAX);
-        while !self.outbox.is_empty() && self.clock.now().monotonic_us < until_us {
-            self.outbox.send(&mut self.transport)?;
-            self.take_in(0, Duration::from_millis(20))?;
-        }
-        let unacknowledged = self.outbox.len();
-        if self.pipeline.enricher_mut().store_mut().finish_checkpoint(true)? {
-            self.checkpointed(self.clock.now());
-        }
-        if unacknowledged == 0 && !self.is_recovering() && self.since_checkpoint > 0 {
-            self.start_checkpoint(self.clock.now())?;
-            if self.pipeline.enricher_mut().store_mut().finish_checkpoint(true)? {
-                self.checkpointed(self.clock.now());
-            }
-        }
-        if self.commit_due_us.is_some() {
-            self.commit(true);
-        }
-        self.transport.close();
-        Ok(unacknowledged)
-    }
-
     /// How the line stands, for `/readyz` and metrics.
     pub fn state(&self) -> LineState {
         let enricher = self.pipeline.enricher();
@@ -633,12 +350,6 @@ impl<T: Transport, S: SchemaSource> Line<T, S> {
     pub fn into_transport(self) -> T {
         self.transport
     }
-}
-
-/// The offsets behind what the store holds.
-fn next_offsets(pipeline: &Pipeline) -> Vec<(Source, i64)> {
-    let fences = pipeline.enricher().store().fences();
-    fences.iter().map(|(source, fence)| (*source, fence + 1)).collect()
 }
 
 fn open_lanes<T: Transport, S>(parts: &mut Parts<T, S>) -> Result<BTreeMap<Source, Lane>, LineError> {

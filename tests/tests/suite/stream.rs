@@ -99,7 +99,7 @@ fn i1_i6_i10_the_handbook_through_kafka() {
         &example("features.toml"),
         &example("policy.toml"),
     );
-    let schema = world.servers.register(&world.topic("transactions"), SCHEMA);
+    let schema = world.servers.register(&world.topic("own-subject"), SCHEMA);
     // All labels first: they wait in the store, and each is applied right behind its payment.
     send_labels(&world, &data);
     let mut process = world.serve(&[], &[]);

@@ -7,7 +7,7 @@ use schemas::document::Section;
 use schemas::mapping::PaymentMapping;
 use toml::Table;
 
-use super::{Policy, ReasonPlan};
+use crate::policy::{Policy, ReasonPlan};
 
 /// One example, read as the service reads it.
 struct Example {

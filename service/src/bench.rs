@@ -1,0 +1,62 @@
+//! Bench: figures that anyone can measure again, each beside its yardstick from the same run.
+//!
+//! Processor time is what is compared: wall time says how busy the machine was. Not a test: nothing here fails when a
+//! number is bad.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value, json};
+
+pub mod features;
+pub mod stream;
+
+/// One measured figure.
+#[derive(Debug, Clone)]
+pub struct Figure {
+    /// Stable name for scripts.
+    pub name: &'static str,
+    /// What it is, with its unit.
+    pub text: &'static str,
+    /// The value.
+    pub value: f64,
+}
+
+/// A figure.
+pub fn figure(name: &'static str, text: &'static str, value: f64) -> Figure {
+    Figure { name, text, value }
+}
+
+/// The figures of one bench as a table.
+pub fn table(title: &str, figures: &[Figure]) -> String {
+    let mut out = format!("{title}\n");
+    for Figure { text, value, .. } in figures {
+        let digits = if *value < 100.0 { 2 } else { 0 };
+        // Writing to a text cannot fail.
+        let _ = writeln!(out, "  {text:<58} {value:>12.digits$}");
+    }
+    out
+}
+
+/// All figures and the machine, for `--json`.
+pub fn report(benches: &[(&str, Vec<Figure>)]) -> Value {
+    let mut report = Map::new();
+    report.insert("machine".to_owned(), machine());
+    for (name, figures) in benches {
+        let figures = figures.iter().map(|figure| (figure.name.to_owned(), json!(figure.value)));
+        report.insert((*name).to_owned(), Value::Object(figures.collect()));
+    }
+    Value::Object(report)
+}
+
+fn machine() -> Value {
+    let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
+    let model = read("/proc/cpuinfo");
+    let model = model.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("");
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    json!({
+        "processor": model.trim_start_matches([' ', '\t', ':']),
+        "cores": cores,
+        "load": read("/proc/loadavg").split(' ').next().unwrap_or_default(),
+        "version": env!("CARGO_PKG_VERSION"),
+    })
+}

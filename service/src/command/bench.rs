@@ -1,0 +1,93 @@
+//! `tripline bench`: figures, side by side with their yardsticks.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, bail};
+use clap::ValueEnum;
+use serde_json::Value;
+
+use crate::bench;
+use crate::cli::CommandError;
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum What {
+    /// The feature store alone
+    Features,
+    /// The service between topics of a real Kafka
+    Stream,
+    /// Both
+    All,
+}
+
+/// What `bench` is told.
+#[derive(Debug, clap::Args)]
+pub struct BenchArgs {
+    /// What is measured
+    #[arg(value_enum, default_value = "all")]
+    what: What,
+    /// A broker to use; without it deploy/local/up starts one of its own
+    #[arg(long, value_name = "HOST:PORT")]
+    bootstrap: Option<String>,
+    /// Where the figures go, as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+/// Measures and prints.
+///
+/// # Errors
+/// When there is no broker, or something under measurement failed.
+pub fn run(args: &BenchArgs) -> Result<(), CommandError> {
+    Ok(measure(args)?)
+}
+
+fn measure(args: &BenchArgs) -> anyhow::Result<()> {
+    let mut benches = Vec::new();
+    if args.what != What::Stream {
+        show(&mut benches, "features", bench::features::run()?)?;
+    }
+    if args.what != What::Features {
+        let bootstrap = args.bootstrap.clone().map_or_else(start_broker, Ok)?;
+        show(&mut benches, "stream", bench::stream::run(&bootstrap)?)?;
+    }
+    if let Some(file) = &args.json {
+        let report = format!("{:#}\n", bench::report(&benches));
+        std::fs::write(file, report).with_context(|| file.display().to_string())?;
+    }
+    Ok(())
+}
+
+type Benches = Vec<(&'static str, Vec<bench::Figure>)>;
+
+fn show(benches: &mut Benches, name: &'static str, figures: Vec<bench::Figure>) -> anyhow::Result<()> {
+    write!(std::io::stdout(), "{}", bench::table(name, &figures))?;
+    benches.push((name, figures));
+    Ok(())
+}
+
+/// A real broker of its own, which ends with this process.
+fn start_broker() -> anyhow::Result<String> {
+    let script = Path::new("deploy/local/up");
+    if !script.exists() {
+        bail!(
+            "{} is not here: run it in the repository, or name a broker with --bootstrap",
+            script.display()
+        );
+    }
+    let folder = tempfile::Builder::new().prefix("tripline-bench-").tempdir()?.keep();
+    std::fs::remove_dir(&folder)?;
+    let parent = std::process::id().to_string();
+    let out = Command::new(script)
+        .args(["kafka", "--bench", "--json", "--parent", &parent, "--dir"])
+        .arg(&folder)
+        .stderr(std::process::Stdio::inherit())
+        .output()?;
+    if !out.status.success() {
+        bail!("{} failed", script.display());
+    }
+    let said: Value = serde_json::from_slice(&out.stdout).context("what deploy/local/up said")?;
+    said["kafka"]["bootstrap"].as_str().map(str::to_owned).context("the broker's address")
+}

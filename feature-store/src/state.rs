@@ -40,7 +40,7 @@ pub struct Bounds {
 }
 
 /// Where a payment's row stands, for its label: event time and number among the rows of that time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// The row's event time, milliseconds.
     pub time_ms: i64,
@@ -63,6 +63,9 @@ pub struct EntityState {
     tiles: Vec<Tile>,
     /// Labels beyond the first of a row.
     amendments: Vec<Amendment>,
+    /// Rows with a label that says fraud, in order: frauds are few, and are counted without a look at the others.
+    /// Follows from the above and is not written.
+    frauds: Vec<Place>,
 }
 
 /// Time and filter bits share a word: 48 bits of milliseconds reach beyond the year 9998.
@@ -78,6 +81,7 @@ impl EntityState {
             dropped_ties: 0,
             tiles: Vec::new(),
             amendments: Vec::new(),
+            frauds: Vec::new(),
         }
     }
 
@@ -97,6 +101,7 @@ impl EntityState {
             + self.tiles.capacity() * size_of::<Tile>()
             + self.tiles.iter().map(Tile::heap_bytes).sum::<usize>()
             + self.amendments.capacity() * size_of::<Amendment>()
+            + self.frauds.capacity() * size_of::<Place>()
     }
 
     /// Applies a payment: its row goes behind all rows of its time. Returns the row's place, or `None` when it
@@ -200,10 +205,9 @@ impl EntityState {
         }
         self.words.drain(..cut * width);
         let (dropped_ms, ties) = (self.dropped_ms, self.dropped_ties);
-        self.amendments.retain(|amendment| {
-            amendment.place.time_ms > dropped_ms
-                || (amendment.place.time_ms == dropped_ms && amendment.place.tie >= ties)
-        });
+        let is_kept = |place: Place| place >= Place { time_ms: dropped_ms, tie: ties };
+        self.amendments.retain(|amendment| is_kept(amendment.place));
+        self.frauds.retain(|place| is_kept(*place));
     }
 
     /// Event time of row `row` (0 is the base).

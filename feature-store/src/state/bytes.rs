@@ -107,5 +107,10 @@ fn read(plan: &EntityPlan, reader: &mut Reader<'_>) -> Option<EntityState> {
         let tie = u32::try_from(reader.take()?).ok()?;
         amendments.push(Amendment { place: Place { time_ms, tie }, word: reader.take()? });
     }
-    Some(EntityState { words, version, dropped_ms, dropped_ties, tiles, amendments })
+    let frauds = Vec::new();
+    let mut state = EntityState { words, version, dropped_ms, dropped_ties, tiles, amendments, frauds };
+    if let Some(word) = layout.label {
+        state.frauds = state.fraud_places(layout.width, word);
+    }
+    Some(state)
 }

@@ -2,7 +2,7 @@
 
 use schemas::value::{FeatureValue, ValueKind};
 
-use super::{EntityState, TIME_SHIFT};
+use super::{EntityState, Place, TIME_SHIFT};
 use crate::definition::{Aggregate, EntityPlan, Query, Windowed};
 
 /// Memory that evaluations share, so that counting distinct values allocates nothing.
@@ -196,11 +196,17 @@ impl EntityState {
     }
 
     fn frauds(&self, plan: &EntityPlan, query: &Query, span: Span, asker: Asker) -> i64 {
-        let width = plan.layout.width;
-        let known = |(row, words): &(usize, &[u64])| {
-            words[query.word] != 0 && self.known_fraud(width, *row, words[query.word], asker.time_ms)
+        let (width, bits) = (plan.layout.width, query.filter_bits);
+        let from = self.frauds.partition_point(|place| place.time_ms <= span.after_ms);
+        let counts = |place: &&Place| {
+            let Some(row) = self.row_at(width, **place) else { return false };
+            let words = &self.words[row * width..(row + 1) * width];
+            (span.from..span.to).contains(&row)
+                && words[0] & bits == bits
+                && self.known_fraud(width, row, words[query.word], asker.time_ms)
         };
-        self.rows(plan, query, span).filter(known).count() as i64
+        let reached = self.frauds[from..].iter().take_while(|place| place.time_ms <= span.until_ms);
+        reached.filter(counts).count() as i64
     }
 
     /// The tiles that count. None does for a window that begins behind all that was dropped: the last tile may

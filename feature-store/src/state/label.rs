@@ -56,6 +56,11 @@ impl EntityState {
     }
 
     fn set_label(&mut self, at: usize, place: Place, new: u64) -> bool {
+        if new & VERDICT_BITS == FRAUD
+            && let Err(here) = self.frauds.binary_search(&place)
+        {
+            self.frauds.insert(here, place);
+        }
         let first = self.words[at];
         if first & VERDICT_BITS == 0 {
             self.words[at] = new;
@@ -79,6 +84,20 @@ impl EntityState {
         self.words[at] |= MORE;
         self.amendments.push(Amendment { place, word: new });
         true
+    }
+
+    /// The places of rows with a label that says fraud, after reading the rows back.
+    pub(super) fn fraud_places(&self, width: usize, word: usize) -> Vec<Place> {
+        let mut places: Vec<_> =
+            self.amendments.iter().filter(|a| a.word & VERDICT_BITS == FRAUD).map(|a| a.place).collect();
+        for row in 1..self.words.len() / width {
+            if self.words[row * width + word] & VERDICT_BITS == FRAUD {
+                places.push(self.place_of(width, row, self.time(width, row)));
+            }
+        }
+        places.sort_unstable();
+        places.dedup();
+        places
     }
 
     /// Whether the payment of `row`, whose label word this is, was known to be fraud at `at_ms`.

@@ -24,12 +24,16 @@ fn fast() -> bool {
 
 #[path = "suite/crash.rs"]
 mod crash;
+#[path = "suite/demo.rs"]
+mod demo;
 #[path = "suite/faults.rs"]
 mod faults;
 #[path = "suite/handbook.rs"]
 mod handbook;
 #[path = "suite/kill.rs"]
 mod kill;
+#[path = "suite/reload.rs"]
+mod reload;
 #[path = "suite/replay.rs"]
 mod replay;
 #[path = "suite/scores.rs"]

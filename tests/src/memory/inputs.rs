@@ -18,7 +18,7 @@ use crate::checker::{Expectations, Expected};
 use crate::oracle::{Oracle, Rules, Said};
 
 /// An id that no registry gives.
-const UNKNOWN_ID: u32 = 1_000_077;
+pub const UNKNOWN_ID: u32 = 1_000_077;
 
 /// What inputs depend on beside their seed.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +41,8 @@ pub const SKEW_MS: i64 = 3_600_000;
 pub enum Meant {
     Payment(Box<Transaction>),
     Label(Label),
+    /// A payment in a schema that is not registered yet: a dead letter, or a payment from then on.
+    Unregistered(Box<Transaction>),
     /// Ends as a dead letter with this code, whatever was before it.
     Junk(&'static str),
 }
@@ -187,7 +189,7 @@ impl Maker {
     fn junk(&mut self) -> (Source, Meant, Vec<u8>, Vec<u8>) {
         let partition = self.draw.random_range(0..self.terms.partitions);
         let transaction = self.transaction(9_999);
-        let (_, _, _, whole) = self.payment(partition, transaction);
+        let (_, _, _, whole) = self.payment(partition, transaction.clone());
         let (code, value) = match self.draw.random_range(0..6) {
             0 => ("empty", Vec::new()),
             1 => ("frame_truncated", whole[..3].to_vec()),
@@ -202,13 +204,19 @@ impl Maker {
             Topic::Labels => Source { topic, partition: 0 },
         };
         // A payment's bytes are no label: cut or whole, its fields do not fit the label's schema.
-        let value = if topic == Topic::Labels && value.len() > 5 && value[0] == 0 && code != "schema_unknown"
-        {
-            return (source, Meant::Junk("empty"), Vec::new(), Vec::new());
-        } else {
-            value
+        let value = match (topic, code) {
+            (Topic::Labels, "schema_unknown") => [&[0][..], &(UNKNOWN_ID + 1).to_be_bytes()].concat(),
+            (Topic::Labels, "malformed" | "trailing_bytes") => {
+                return (source, Meant::Junk("empty"), Vec::new(), Vec::new());
+            }
+            _ => value,
         };
-        (source, Meant::Junk(code), Vec::new(), value)
+        match (code, topic) {
+            ("schema_unknown", Topic::Payments) => {
+                (source, Meant::Unregistered(Box::new(transaction)), Vec::new(), value)
+            }
+            _ => (source, Meant::Junk(code), Vec::new(), value),
+        }
     }
 }
 
@@ -234,29 +242,39 @@ pub fn payment(transaction: &Transaction) -> Payment {
 /// A batch that was applied: its source and offsets.
 pub type Applied = (Source, RangeInclusive<i64>);
 
-/// What the oracle says of every input applied, in the order in which batches were.
-pub fn expected(inputs: &Inputs, definitions: &Definitions, order: &[Applied]) -> Expectations {
+/// What the oracle says of every input applied, in the order in which batches were; from batch `registered_from` on
+/// the registry knew the unregistered schema.
+pub fn expected(
+    inputs: &Inputs,
+    definitions: &Definitions,
+    order: &[Applied],
+    registered_from: usize,
+) -> Expectations {
     let rules = Rules { lateness_ms: LATENESS_MS, remember_ms: REMEMBER_MS };
     let mut oracle = Oracle::new(&definitions.features, 2, rules);
     let mut expected = BTreeMap::new();
-    for (source, offsets) in order {
+    for (number, (source, offsets)) in order.iter().enumerate() {
         for offset in offsets.clone() {
             let place = (*source, offset);
-            expected.insert(place, expectation(&mut oracle, *source, &inputs.meant[&place]));
+            expected.insert(
+                place,
+                expectation(&mut oracle, *source, &inputs.meant[&place], number >= registered_from),
+            );
         }
     }
     expected
 }
 
-fn expectation(oracle: &mut Oracle, source: Source, meant: &Meant) -> Expected {
+fn expectation(oracle: &mut Oracle, source: Source, meant: &Meant, registered: bool) -> Expected {
     match meant {
         Meant::Junk(code) => Expected::DeadLetter(code),
+        Meant::Unregistered(_) if !registered => Expected::DeadLetter("schema_unknown"),
         Meant::Label(label) => {
             assert_eq!(source.topic, Topic::Labels);
             oracle.label(label);
             Expected::Nothing
         }
-        Meant::Payment(transaction) => {
+        Meant::Payment(transaction) | Meant::Unregistered(transaction) => {
             let payment = payment(transaction);
             match oracle.payment(source.partition, &payment) {
                 Said::New(vector) => Expected::Decision {

@@ -116,6 +116,8 @@ pub struct Outcome {
 
 /// Answers after some polls; refuses what it does not know.
 struct Registry {
+    /// Whether the schema that was unknown is registered by now.
+    registered: bool,
     draw: Xoshiro256PlusPlus,
     asked: Vec<SchemaId>,
 }
@@ -136,6 +138,7 @@ impl SchemaSource for Registry {
         let answer = match id.0 {
             TRANSACTION_ID => Answer::Text(Contract::Transaction.text().to_owned()),
             LABEL_ID => Answer::Text(Contract::Label.text().to_owned()),
+            inputs::UNKNOWN_ID if self.registered => Answer::Text(Contract::Transaction.text().to_owned()),
             _ => Answer::Unknown,
         };
         Some((id, answer))
@@ -178,6 +181,8 @@ struct World {
     store: TempDir,
     partitions: i32,
     crashes: usize,
+    /// From which batch on the unknown schema was registered.
+    registered_from: usize,
 }
 
 /// A folder in memory, where there is such a place: syncs are not what is tested here.
@@ -199,7 +204,11 @@ fn copy(from: &Path, to: &Path) {
 pub fn run(seed: u64) -> Result<Outcome, Vec<String>> {
     let mut world = World::new(seed);
     let lives = world.draw.random_range(1..6);
-    for _ in 0..lives {
+    let registered_at = world.draw.random_range(0..2 * lives);
+    for life in 0..lives {
+        if life == registered_at {
+            world.registered_from = world.order.batches.lock().unwrap().len();
+        }
         world.live(false)?;
     }
     world.live(true)?;
@@ -245,6 +254,7 @@ impl World {
             draw,
             partitions,
             crashes: 0,
+            registered_from: usize::MAX,
         }
     }
 
@@ -358,6 +368,7 @@ impl World {
         let (enricher, _) =
             Enricher::open(self.store.path(), options, Arc::clone(&self.definitions), limits, 1).unwrap();
         let registry = Registry {
+            registered: self.registered_from != usize::MAX,
             draw: Xoshiro256PlusPlus::seed_from_u64(self.draw.random_range(0..u64::MAX)),
             asked: Vec::new(),
         };
@@ -396,7 +407,7 @@ impl World {
     fn expected(&self) -> Expectations {
         let order: Vec<_> =
             self.order.batches.lock().unwrap().iter().map(|b| (b.source, b.first..=b.last)).collect();
-        inputs::expected(&self.inputs, &self.definitions, &order)
+        inputs::expected(&self.inputs, &self.definitions, &order, self.registered_from)
     }
 
     fn seen(&self) -> Seen {

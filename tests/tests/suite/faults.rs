@@ -33,7 +33,7 @@ fn finish(world: &World, inputs: &Inputs, process: &mut Process) {
     process.signal("TERM");
     let status = process.wait(Duration::from_secs(10));
     assert!(status.success(), "{status}\n{}", process.log_tail());
-    let expected = expected(inputs, &world.definitions(), &world.order());
+    let expected = expected(inputs, &world.definitions(), &world.order(), usize::MAX);
     assert_eq!(expected.len(), inputs.bytes.len());
     assert_eq!(breaches(&expected, &world.seen(), &world.topic("transactions")), [""; 0]);
 }

@@ -52,7 +52,11 @@ fn i1_to_i13_hold_after_kill_9() {
     let definitions = world.definitions();
     let committed = world.committed();
     assert_eq!(
-        unsafe_commits(&expected(&inputs, &definitions, &world.order()), &world.seen(), &committed),
+        unsafe_commits(
+            &expected(&inputs, &definitions, &world.order(), usize::MAX),
+            &world.seen(),
+            &committed
+        ),
         [""; 0]
     );
     let mut process = world.serve(&sets, &[]);
@@ -60,7 +64,7 @@ fn i1_to_i13_hold_after_kill_9() {
     process.signal("TERM");
     let status = process.wait(Duration::from_secs(10));
     assert!(status.success(), "{status}\n{}", process.log_tail());
-    let (expected, seen) = (expected(&inputs, &definitions, &world.order()), world.seen());
+    let (expected, seen) = (expected(&inputs, &definitions, &world.order(), usize::MAX), world.seen());
     assert_eq!(expected.len(), inputs.bytes.len());
     let topic = world.topic("transactions");
     assert_eq!(breaches(&expected, &seen, &topic), [""; 0]);

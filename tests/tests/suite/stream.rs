@@ -9,7 +9,7 @@ use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use feature_store::store::{Source, Topic};
 use harness::kafka::{World, read};
 use harness::process::until;
-use harness::servers::Servers;
+use harness::servers::{Servers, Stored};
 use schemas::codec::{Encoder, SchemaId};
 use schemas::contract::Contract;
 use schemas::decision::Decision;
@@ -309,7 +309,13 @@ fn a_users_own_schema_that_evolves() {
     }
     process.signal("TERM");
     assert!(process.wait(Duration::from_secs(10)).success(), "{}", process.log_tail());
-    let decisions: Vec<Decision> = read(Contract::Decision, &world.servers.read(&world.topic("decisions")));
+    let stored = world.servers.read(&world.topic("decisions"));
+    let decisions: Vec<Decision> = read(Contract::Decision, &stored);
+    stored
+        .iter()
+        .zip(&decisions)
+        .zip(0..)
+        .for_each(|((record, decision), offset)| headers(record, decision, offset));
     let features =
         decisions.iter().map(|d| (d.transaction_id.as_str(), d.features[0].value, d.features[1].value));
     let int = FeatureValue::Int;
@@ -318,4 +324,17 @@ fn a_users_own_schema_that_evolves() {
     assert_eq!(features.collect::<Vec<_>>(), expected.map(|(id, count, sum)| (id, int(count), int(sum))));
     assert!(decisions.iter().all(|decision| decision.currency.as_str() == "CHF"));
     println!("three schemas of a user's own, none with a name of ours: 4 of 4 decided");
+}
+
+/// What consumers rely on beside the value: partition and key of the input, and our headers.
+fn headers(record: &Stored, decision: &Decision, offset: i64) {
+    let header =
+        |key: &str| record.headers.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
+    assert_eq!((record.partition, record.key.as_slice()), (1, &b"p"[..]));
+    assert_eq!(
+        (header("src-partition"), header("src-offset")),
+        (Some("1"), Some(offset.to_string().as_str()))
+    );
+    assert_eq!(header("decision-id"), Some(decision.decision_id.as_str()));
+    assert!(header("traceparent").is_some_and(tripline::emit::is_traceparent));
 }

@@ -135,6 +135,11 @@ impl Enricher {
         &mut self.store
     }
 
+    /// Newest event time of a partition of the payments topic, milliseconds.
+    pub fn newest_ms(&self, partition: i32) -> Option<i64> {
+        self.newest_ms.get(&partition).copied()
+    }
+
     /// Ids remembered.
     pub fn remembered(&self) -> usize {
         self.identity.len()

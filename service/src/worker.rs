@@ -244,6 +244,8 @@ fn limits(setup: &Setup) -> LineLimits {
         waiting_records: 3 * limits.batch_records,
         waiting_bytes: 16 << 20,
         record_bytes: limits.record_bytes,
+        // The other half is for what one batch spans.
+        align_ms: limits.lateness.0 / 2,
         outbox: OutboxLimits { messages: limits.in_flight_messages, bytes: limits.in_flight_bytes },
         checkpoint_every_ms: store.checkpoint_every.0.unsigned_abs(),
         checkpoint_records: store.checkpoint_payments,

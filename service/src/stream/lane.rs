@@ -22,6 +22,8 @@ pub(super) struct Lane {
     pub blocked: Option<String>,
     /// Highest offset of this source whose record is out already in each output topic; -1 for none.
     pub out_through: [i64; 3],
+    /// When a record last came, microseconds of the monotonic clock.
+    pub pushed_us: u64,
     /// The offset behind the newest record read.
     pub read_next: i64,
     /// The offset behind the newest record that there is, as last heard.
@@ -38,6 +40,7 @@ impl Lane {
             paused: false,
             blocked: None,
             out_through: [-1; 3],
+            pushed_us: 0,
             read_next: 0,
             log_next: 0,
         }

@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use feature_store::store::{Source, Store, StoreError};
+use feature_store::store::{Source, Store, StoreError, Topic};
 use schemas::codec::EncodeError;
 
 use super::lane::Lane;
@@ -34,6 +34,9 @@ mod watch;
 use checkpoint::next_offsets;
 pub use watch::{LineState, LineStep, Watch};
 
+/// A partition whose records do not come holds the others back no longer than this, microseconds.
+const ALIGN_WITHIN_US: i64 = 1_000_000;
+
 /// Bounds of the line.
 #[derive(Debug, Clone, Copy)]
 pub struct LineLimits {
@@ -45,6 +48,8 @@ pub struct LineLimits {
     pub waiting_bytes: usize,
     /// Largest value of a record, bytes.
     pub record_bytes: usize,
+    /// How far one partition may run ahead of another in event time, while both have records, milliseconds.
+    pub align_ms: i64,
     /// What may be on its way out.
     pub outbox: OutboxLimits,
     /// Time between two checkpoints, milliseconds.
@@ -125,6 +130,8 @@ pub struct Line<T, S> {
     commit_due_us: Option<u64>,
     /// A checkpoint is due: no new batch until everything is acknowledged.
     draining: bool,
+    /// Records that the last round applied.
+    applied: usize,
     trouble: Option<String>,
     records: Vec<Record>,
     events: Vec<Event>,
@@ -162,6 +169,7 @@ impl<T: Transport, S: SchemaSource> Line<T, S> {
                     to_commit,
                     commit_due_us: Some(now_us),
                     draining: false,
+                    applied: 0,
                     trouble: None,
                     records: Vec::new(),
                     events: Vec::new(),
@@ -180,15 +188,14 @@ impl<T: Transport, S: SchemaSource> Line<T, S> {
         let may_begin = self.may_begin();
         let work =
             may_begin && self.lanes.values().any(|lane| !lane.waiting.is_empty() && lane.blocked.is_none());
-        let wait = if work { Duration::ZERO } else { wait };
+        let wait = if work && self.applied > 0 { Duration::ZERO } else { wait };
         let most = if may_begin || self.is_recovering() { self.limits.batch_records } else { 0 };
         self.take_in(most, wait)?;
         let mut applied = 0;
         if self.is_recovering() {
             applied = self.recover()?;
         } else if self.may_begin() {
-            let sources: Vec<_> = self.lanes.keys().copied().collect();
-            for source in sources {
+            for source in self.in_turn() {
                 applied += self.advance(source)?;
                 if !self.may_begin() {
                     break;
@@ -200,12 +207,34 @@ impl<T: Transport, S: SchemaSource> Line<T, S> {
             self.watch.reached(LineStep::Sent);
         }
         self.checkpoint()?;
+        self.applied = applied;
         Ok(applied)
     }
 
     /// Whether batches of before the restart are still to be applied.
     pub fn is_recovering(&self) -> bool {
         self.pipeline.enricher().store().next_recovering().is_some()
+    }
+
+    /// The lanes that may go on. Merchants and devices are met on many partitions, and a state keeps events only so long
+    /// behind its newest; so while several partitions have records, none runs further ahead in event time than
+    /// `align_ms`. A backlog is then worked off in step, and its features are exact.
+    fn in_turn(&self) -> Vec<Source> {
+        let now = self.clock.now();
+        let time_ms =
+            |lane: &Lane| self.pipeline.enricher().newest_ms(lane.source.partition).unwrap_or(i64::MIN);
+        let has_more = |lane: &Lane| {
+            let reads = lane.log_next > lane.read_next && now.since_us(lane.pushed_us) < ALIGN_WITHIN_US;
+            let waits = lane.blocked.is_none() && (!lane.waiting.is_empty() || reads);
+            waits && lane.source.topic == Topic::Payments
+        };
+        let slowest_ms = self.lanes.values().filter(|lane| has_more(lane)).map(time_ms).min();
+        let most_ms =
+            slowest_ms.map_or(i64::MAX, |slowest_ms| slowest_ms.saturating_add(self.limits.align_ms));
+        let goes_on = |lane: &&Lane| {
+            lane.source.topic == Topic::Labels || lane.blocked.is_some() || time_ms(lane) <= most_ms
+        };
+        self.lanes.values().filter(goes_on).map(|lane| lane.source).collect()
     }
 
     fn may_begin(&self) -> bool {
@@ -221,8 +250,10 @@ impl<T: Transport, S: SchemaSource> Line<T, S> {
         if !records.is_empty() {
             self.watch.reached(LineStep::Polled);
         }
+        let now_us = self.clock.now().monotonic_us;
         for record in records.drain(..) {
             if let Some(lane) = self.lanes.get_mut(&record.source) {
+                lane.pushed_us = now_us;
                 lane.push(record);
             }
         }

@@ -395,6 +395,7 @@ impl World {
                 waiting_records: 12,
                 waiting_bytes: 100_000,
                 record_bytes: 10_000,
+                align_ms: [LATENESS_MS / 2, i64::MAX][self.draw.random_range(0..2)],
                 outbox: OutboxLimits { messages: self.draw.random_range(1..20), bytes: 20_000 },
                 checkpoint_every_ms: [300, 5_000][self.draw.random_range(0..2)],
                 checkpoint_records: self.draw.random_range(1..40),

@@ -1,7 +1,7 @@
 //! Emit: rulings to records of the output topics. Pure: bytes in the contracts' Avro, and headers; sending is the
 //! transport's.
 
-use feature_store::store::{Source, Topic};
+use feature_store::store::Source;
 use schemas::alert::Alert;
 use schemas::codec::{EncodeError, Encoder, SchemaId};
 use schemas::contract::Contract;
@@ -10,7 +10,7 @@ use schemas::decision::Decision;
 use schemas::reject::Reject;
 use schemas::sensitive::masked;
 
-use crate::stream::{Outgoing, Output, Record};
+use crate::stream::{Outgoing, Output, Record, topic_word};
 
 /// The id and the encoder of one contract.
 pub struct Bound {
@@ -154,10 +154,7 @@ pub fn is_traceparent(text: &str) -> bool {
 
 /// The topic's word for logs.
 pub fn source_name(source: Source) -> String {
-    let topic = match source.topic {
-        Topic::Payments => "transactions",
-        Topic::Labels => "labels",
-    };
+    let topic = topic_word(source.topic);
     format!("{topic} {}", source.partition)
 }
 

@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use feature_store::definition::{Definitions, Vocabulary};
+use feature_store::definition::Vocabulary;
 use feature_store::enricher::{Applied, Enriched, Enricher, LabelApplied};
 use feature_store::store::StoreError;
 use models::Model;
@@ -130,11 +130,6 @@ impl Pipeline {
     /// Batches that the model failed so far.
     pub fn model_failures(&self) -> u64 {
         self.model_failures
-    }
-
-    /// The feature vectors of the payments decided by the last [`Self::run`], row by row.
-    pub fn vectors(&self) -> &[FeatureValue] {
-        &self.vectors
     }
 
     /// Applies one label.
@@ -317,11 +312,6 @@ impl Pipeline {
             })
         })
         .collect()
-    }
-
-    /// The definitions.
-    pub fn definitions(&self) -> &Arc<Definitions> {
-        self.enricher.definitions()
     }
 }
 

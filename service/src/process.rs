@@ -127,6 +127,7 @@ fn start_line(
             Phase::Running(state) => told.line(state),
         }),
         stop: Arc::clone(stop),
+        waits_for: None,
     };
     let (tell, ended) = oneshot::channel();
     let health = Arc::clone(&reporter.health);

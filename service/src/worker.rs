@@ -70,6 +70,8 @@ pub struct Worker {
     pub report: Box<dyn FnMut(Phase<'_>) + Send>,
     /// Set when it is to end.
     pub stop: Arc<AtomicBool>,
+    /// What it said last that it waits for.
+    pub waits_for: Option<String>,
 }
 
 impl Worker {
@@ -211,7 +213,10 @@ impl Worker {
 
     /// Says what is waited for and waits a little; `true` when the worker is to stop.
     fn pause(&mut self, why: &str) -> bool {
-        tracing::warn!(why, "waiting");
+        if self.waits_for.as_deref() != Some(why) {
+            tracing::warn!(why, "waiting");
+            self.waits_for = Some(why.to_owned());
+        }
         (self.report)(Phase::Waiting(why));
         std::thread::sleep(AGAIN_AFTER);
         self.stop.load(Ordering::Relaxed)

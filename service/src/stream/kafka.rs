@@ -195,7 +195,6 @@ impl KafkaTransport {
                 records.retain(|record| !revoked.contains(&record.source));
             }
             match polled {
-                None if changed => break,
                 None => break,
                 Some(Ok(message)) => {
                     if let Some(record) = self.record(&message) {
@@ -232,9 +231,15 @@ impl KafkaTransport {
     fn consumer_error(&self, error: &KafkaError) -> Result<(), TransportError> {
         let code = error.rdkafka_error_code();
         match (error, code) {
+            (KafkaError::MessageConsumptionFatal(RDKafkaErrorCode::FencedInstanceId), _) => {
+                Err(TransportError::Fatal(format!(
+                    "member_fenced: another process is member \"{}\" of group \"{}\" now: was the store's folder copied? \
+                     End one of the two, and remove the file \"member\" from the copy",
+                    self.options.instance, self.options.group
+                )))
+            }
             (KafkaError::MessageConsumptionFatal(code), _) => {
-                let hint = "another process is this member of the group (same store folder, copied?)";
-                Err(TransportError::Fatal(format!("kafka: {code}; if it says fenced: {hint}")))
+                Err(TransportError::Fatal(format!("kafka: {code}")))
             }
             (_, Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange)) => {
                 Err(TransportError::Fatal(format!(

@@ -189,10 +189,10 @@ impl<T: Transport, S: SchemaSource> Line<T, S> {
         let work =
             may_begin && self.lanes.values().any(|lane| !lane.waiting.is_empty() && lane.blocked.is_none());
         let wait = if work && self.applied > 0 { Duration::ZERO } else { wait };
-        let most = if may_begin || self.is_recovering() { self.limits.batch_records } else { 0 };
+        let most = if may_begin { self.limits.batch_records } else { 0 };
         self.take_in(most, wait)?;
         let mut applied = 0;
-        if self.is_recovering() {
+        if self.may_begin() && self.is_recovering() {
             applied = self.recover()?;
         } else if self.may_begin() {
             for source in self.in_turn() {
@@ -304,11 +304,17 @@ impl<T: Transport, S: SchemaSource> Line<T, S> {
     /// Pauses lanes with too much waiting, and lets those go on that have room again.
     fn bound_lanes(&mut self) -> Result<(), LineError> {
         let (mut pause, mut resume) = (Vec::new(), Vec::new());
+        // A batch of before the restart may be larger than today's bounds: its lane is read to the batch's end.
+        let again = self.pipeline.enricher().store().next_recovering();
+        let needed = again.map(|batch| (batch.source, batch.last));
         for lane in self.lanes.values_mut().filter(|lane| lane.assigned) {
             let full = lane.waiting.len() >= self.limits.waiting_records
                 || lane.waiting_bytes >= self.limits.waiting_bytes;
             let half = lane.waiting.len() <= self.limits.waiting_records / 2
                 && lane.waiting_bytes <= self.limits.waiting_bytes / 2;
+            let reads_on =
+                needed.is_some_and(|(source, last)| source == lane.source && lane.read_next <= last);
+            let (full, half) = (full && !reads_on, half || reads_on);
             if full && !lane.paused {
                 lane.paused = true;
                 pause.push(lane.source);

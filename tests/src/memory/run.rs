@@ -392,7 +392,7 @@ impl World {
             watch: Box::new(self.order.clone()),
             limits: LineLimits {
                 batch_records: self.draw.random_range(1..9),
-                waiting_records: 12,
+                waiting_records: self.draw.random_range(1..13),
                 waiting_bytes: 100_000,
                 record_bytes: 10_000,
                 align_ms: [LATENESS_MS / 2, i64::MAX][self.draw.random_range(0..2)],

@@ -30,6 +30,9 @@ pub struct Alert {
     /// What became of the payment.
     #[serde(rename = "decision")]
     pub verdict: Verdict,
+    /// The payment waits until a person has looked at it.
+    #[serde(default)]
+    pub hold: bool,
     /// The policy's alert rule that raised it.
     #[serde(default)]
     pub rule: Name,

@@ -43,6 +43,17 @@ impl Verdict {
     }
 }
 
+/// Where a payment was decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Door {
+    /// By the stream, when it came to it in the topic.
+    #[default]
+    Topic,
+    /// For a caller who waited for it; the stream emits that decision as it stands.
+    Rest,
+}
+
 /// The decision on one payment, with all that is needed to explain it and to compute it again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
@@ -66,6 +77,12 @@ pub struct Decision {
     /// What becomes of the payment.
     #[serde(rename = "decision")]
     pub verdict: Verdict,
+    /// The payment waits until a person has looked at it.
+    #[serde(default)]
+    pub hold: bool,
+    /// The score's band, by the policy.
+    #[serde(default)]
+    pub risk_level: Name,
     /// The live model's probability of fraud; `None` when no model scored the payment.
     #[serde(default)]
     pub score: Option<f64>,
@@ -75,6 +92,15 @@ pub struct Decision {
     /// Why, weightiest first.
     #[serde(default)]
     pub reasons: Vec<Reason>,
+    /// The policy's rules that matched.
+    #[serde(default)]
+    pub rules: Vec<Name>,
+    /// The list entries that matched, each as `list/entity`.
+    #[serde(default)]
+    pub lists: Vec<Name>,
+    /// The policy's segment whose thresholds held; `None` for those of all.
+    #[serde(default)]
+    pub segment: Option<Name>,
     /// The vector that was scored, in the model's order.
     #[serde(default)]
     pub features: Vec<Feature>,
@@ -96,9 +122,15 @@ pub struct Decision {
     /// Why the policy's fallback decided and not the model's score.
     #[serde(default)]
     pub fallback: Option<Name>,
+    /// What the policy says for that fallback.
+    #[serde(default)]
+    pub fallback_policy: Option<Name>,
     /// An entity's state was at its bound and some feature is approximate.
     #[serde(default)]
     pub approximate: bool,
+    /// Where the payment was decided.
+    #[serde(default)]
+    pub door: Door,
     /// Partition of the payment in the transactions topic.
     pub source_partition: i32,
     /// Offset of the payment in that partition.

@@ -50,7 +50,14 @@ pub struct EntityVersion {
     /// The entity's key. Whoever fills it in masks it first (`sensitive::masked`).
     #[serde(default)]
     pub key: String,
-    /// Events applied to the entity when it was seen, this payment included.
+    /// Events of the entity that the decision counted, this payment included.
     #[serde(default)]
     pub version: i64,
+    /// Of those the payments accepted over REST and not yet applied from the topic, in the order in which they were
+    /// counted, without this one. So a decision over REST saw `version - pending.len() - 1` applied events.
+    #[serde(default)]
+    pub pending: Vec<String>,
+    /// The version at which a payment decided over REST was applied; 0 for one decided from the topic.
+    #[serde(default)]
+    pub applied: i64,
 }

@@ -10,7 +10,7 @@ use schemas::alert::{Alert, alert_id};
 use schemas::codec::{Encoder, LabelDecoder, SchemaId, check_schema, decode_own, unframe};
 use schemas::contract::Contract;
 use schemas::dead_letter::DeadLetter;
-use schemas::decision::{Decision, Feature, Latency, Verdict, decision_id};
+use schemas::decision::{Decision, Door, Feature, Latency, Verdict, decision_id};
 use schemas::payment::{AmountMinor, Currency, Label, LabelSource};
 use schemas::reason::{EntityVersion, Reason, ReasonSource};
 use schemas::reject::{Reject, RejectCode};
@@ -40,7 +40,13 @@ fn bare_reason() -> Reason {
 }
 
 fn entity() -> EntityVersion {
-    EntityVersion { entity: "card".into(), key: "411111******1111".to_owned(), version: 1 << 40 }
+    EntityVersion {
+        entity: "card".into(),
+        key: "411111******1111".to_owned(),
+        version: 1 << 40,
+        pending: vec!["tx-0".to_owned()],
+        applied: 7,
+    }
 }
 
 fn decision() -> Decision {
@@ -54,6 +60,13 @@ fn decision() -> Decision {
         amount: AmountMinor::new(12_345).unwrap(),
         currency: Currency::parse("EUR").unwrap(),
         verdict: Verdict::Challenge,
+        hold: true,
+        risk_level: "high".into(),
+        rules: vec!["night_abroad".into()],
+        lists: vec!["block/card".into()],
+        segment: Some("online".into()),
+        fallback_policy: Some("rules_only".into()),
+        door: Door::Rest,
         score: Some(0.875),
         expected_loss_minor: 10_801,
         reasons: vec![reason(), bare_reason()],
@@ -80,6 +93,10 @@ fn decision() -> Decision {
 fn bare_decision() -> Decision {
     Decision {
         score: None,
+        rules: Vec::new(),
+        lists: Vec::new(),
+        segment: None,
+        fallback_policy: None,
         reasons: Vec::new(),
         features: Vec::new(),
         entities: Vec::new(),
@@ -99,6 +116,7 @@ fn alert() -> Alert {
         raised_at_ms: 2,
         attempt: 1,
         verdict: Verdict::Decline,
+        hold: true,
         rule: "big".into(),
         score: None,
         amount: AmountMinor::new(1).unwrap(),

@@ -14,7 +14,7 @@ use feature_store::enricher::{Applied, Enriched, Enricher, LabelApplied};
 use feature_store::store::StoreError;
 use models::Model;
 use schemas::alert::{Alert, alert_id};
-use schemas::decision::{Decision, Feature, Latency, decision_id};
+use schemas::decision::{Decision, Door, Feature, Latency, decision_id};
 use schemas::mapping::PaymentMapping;
 use schemas::name::Name;
 use schemas::payment::{Label, Payment};
@@ -276,6 +276,13 @@ impl Pipeline {
             amount: payment.amount,
             currency: payment.currency,
             verdict: outcome.verdict,
+            hold: false,
+            risk_level: Name::default(),
+            rules: Vec::new(),
+            lists: Vec::new(),
+            segment: None,
+            fallback_policy: None,
+            door: Door::Topic,
             score,
             expected_loss_minor: outcome.expected_loss_minor,
             reasons: outcome.reasons,
@@ -309,6 +316,8 @@ impl Pipeline {
                 entity: entity.clone(),
                 key: masked(key.as_deref()?).into_owned(),
                 version: version.map_or(0, |version| i64::try_from(version).unwrap_or(i64::MAX)),
+                pending: Vec::new(),
+                applied: 0,
             })
         })
         .collect()
@@ -337,6 +346,7 @@ fn alert(decision: &Decision, rule: Name) -> Alert {
         raised_at_ms: decision.decided_at_ms,
         attempt: decision.attempt,
         verdict: decision.verdict,
+        hold: decision.hold,
         rule,
         score: decision.score,
         amount: decision.amount,

@@ -1,7 +1,7 @@
 //! Made-up traffic for the page: a minute of alerts at once, then some payments a second.
 
 use schemas::alert::{Alert, alert_id};
-use schemas::decision::{Decision, Feature, Latency, Verdict, decision_id};
+use schemas::decision::{Decision, Door, Feature, Latency, Verdict, decision_id};
 use schemas::name::Name;
 use schemas::payment::{AmountMinor, Currency};
 use schemas::reason::{EntityVersion, Reason, ReasonSource};
@@ -50,7 +50,13 @@ fn reasons(card_count: i64, minor: i64, merchant: &str) -> Vec<Reason> {
 }
 
 fn entities(n: u64, merchant: &str) -> Vec<EntityVersion> {
-    let entity = |entity: &str, key: String| EntityVersion { entity: Name::from(entity), key, version: 7 };
+    let entity = |entity: &str, key: String| EntityVersion {
+        entity: Name::from(entity),
+        key,
+        version: 7,
+        pending: Vec::new(),
+        applied: 0,
+    };
     // Every third has a bare card number for its key: it must come out masked.
     let token = format!("card_{:010x}", chance(n, 1 << 40));
     let card = if n.is_multiple_of(3) { "4111111111111111".to_owned() } else { token };
@@ -71,6 +77,13 @@ fn decision(n: u64, merchant: &str, now_ms: i64) -> Decision {
         amount: AmountMinor::new(minor).unwrap(),
         currency: Currency::parse(["EUR", "EUR", "EUR", "USD", "JPY"][chance(n, 5) as usize]).unwrap(),
         verdict,
+        hold: false,
+        risk_level: Name::from("high"),
+        rules: Vec::new(),
+        lists: Vec::new(),
+        segment: None,
+        fallback_policy: None,
+        door: Door::Topic,
         score: Some(score),
         expected_loss_minor: (minor as f64 * score) as i64,
         reasons: reasons(card_count, minor, merchant),
@@ -101,6 +114,7 @@ pub fn alert(n: u64, merchant: &str, now_ms: i64) -> (Decision, Alert) {
         raised_at_ms: decision.decided_at_ms,
         attempt: 1,
         verdict: decision.verdict,
+        hold: false,
         rule: Name::from("high_score"),
         score: decision.score,
         amount: decision.amount,

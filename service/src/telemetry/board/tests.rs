@@ -1,7 +1,7 @@
 //! The board's bounds, what it masks, and its rate.
 
 use schemas::alert::alert_id;
-use schemas::decision::{Feature, Latency, decision_id};
+use schemas::decision::{Door, Feature, Latency, decision_id};
 use schemas::name::Name;
 use schemas::payment::{AmountMinor, Currency};
 use schemas::reason::{EntityVersion, ReasonSource};
@@ -23,6 +23,13 @@ fn decision(transaction: &str, verdict: Verdict) -> Decision {
         amount: AmountMinor::new(12_345).unwrap(),
         currency: Currency::parse("EUR").unwrap(),
         verdict,
+        hold: false,
+        risk_level: Name::from("high"),
+        rules: Vec::new(),
+        lists: Vec::new(),
+        segment: None,
+        fallback_policy: None,
+        door: Door::Topic,
         score: Some(0.9),
         expected_loss_minor: 11_110,
         reasons: vec![Reason {
@@ -36,8 +43,20 @@ fn decision(transaction: &str, verdict: Verdict) -> Decision {
         }],
         features: vec![Feature { name: Name::from("count_1h"), value: FeatureValue::Int(i64::MAX) }],
         entities: vec![
-            EntityVersion { entity: Name::from("merchant"), key: "m_1".to_owned(), version: 1 },
-            EntityVersion { entity: Name::from("card"), key: CARD.to_owned(), version: 1 },
+            EntityVersion {
+                entity: Name::from("merchant"),
+                key: "m_1".to_owned(),
+                version: 1,
+                pending: Vec::new(),
+                applied: 0,
+            },
+            EntityVersion {
+                entity: Name::from("card"),
+                key: CARD.to_owned(),
+                version: 1,
+                pending: Vec::new(),
+                applied: 0,
+            },
         ],
         model: None,
         policy: Name::from("p"),
@@ -61,6 +80,7 @@ fn alert(decision: &Decision) -> Alert {
         raised_at_ms: decision.decided_at_ms,
         attempt: 1,
         verdict: decision.verdict,
+        hold: false,
         rule: Name::from("all"),
         score: decision.score,
         amount: decision.amount,

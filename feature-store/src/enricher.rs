@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use schemas::payment::{Label, Payment};
+use schemas::payment::{ContentHash, Label, Payment};
 use schemas::time::DurationMs;
 use schemas::value::FeatureValue;
 use smallvec::SmallVec;
@@ -20,7 +20,10 @@ use crate::store::embedded::{Embedded, Restored};
 use crate::store::{Store, StoreError};
 
 mod checkpoint;
+mod preview;
 mod waiting;
+
+pub use preview::{Ahead, Glimpse};
 
 use waiting::Waiting;
 
@@ -70,6 +73,13 @@ pub enum LabelApplied {
     Duplicate,
     /// Its payment is not known (yet): it waits.
     Waiting,
+}
+
+/// Whether a payment can be too late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lateness {
+    Counts,
+    Waived,
 }
 
 /// The state of everything, and the only code that changes it.
@@ -150,6 +160,11 @@ impl Enricher {
         (self.waiting.len(), self.waiting.dropped())
     }
 
+    /// The content of the payment with this id, if it was applied and is remembered.
+    pub fn known(&self, transaction_id: &str) -> Option<ContentHash> {
+        self.identity.get(TransactionKey::of(transaction_id)).map(|seen| seen.content)
+    }
+
     /// Applies one payment of a partition and writes its feature vector.
     ///
     /// # Errors
@@ -160,13 +175,37 @@ impl Enricher {
         payment: &Payment,
         vector: &mut [FeatureValue],
     ) -> Result<Applied, StoreError> {
+        self.admit(partition, payment, vector, Lateness::Counts)
+    }
+
+    /// The same for a payment that was decided and answered before it came to its partition: however late it is by
+    /// now, it is applied where it belongs.
+    ///
+    /// # Errors
+    /// When the store cannot read a state.
+    pub fn accepted_payment(
+        &mut self,
+        partition: i32,
+        payment: &Payment,
+        vector: &mut [FeatureValue],
+    ) -> Result<Applied, StoreError> {
+        self.admit(partition, payment, vector, Lateness::Waived)
+    }
+
+    fn admit(
+        &mut self,
+        partition: i32,
+        payment: &Payment,
+        vector: &mut [FeatureValue],
+        lateness: Lateness,
+    ) -> Result<Applied, StoreError> {
         let key = TransactionKey::of(&payment.transaction_id);
         if let Some(seen) = self.identity.get(key) {
             let same = seen.content == payment.content;
             return Ok(if same { Applied::Duplicate } else { Applied::Conflict });
         }
         let time_ms = payment.event_time.ms();
-        if !self.advance(partition, time_ms) {
+        if !self.advance(partition, time_ms) && lateness == Lateness::Counts {
             return Ok(Applied::Late);
         }
         let definitions = Arc::clone(&self.definitions);

@@ -52,6 +52,8 @@ pub struct Embedded {
     recovering: VecDeque<Batch>,
     dirty: Vec<u32>,
     in_flight: Vec<u32>,
+    /// What the next checkpoint holds already.
+    prepared: BlobBatch,
     resident: usize,
     resident_max: usize,
     hand: usize,
@@ -83,6 +85,7 @@ impl Embedded {
             recovering: VecDeque::new(),
             dirty: Vec::new(),
             in_flight: Vec::new(),
+            prepared: BlobBatch::default(),
             resident: 0,
             resident_max: resident_entities.max(RESIDENT_MIN),
             hand: 0,
@@ -169,9 +172,43 @@ impl Embedded {
         self.rows_since_checkpoint
     }
 
+    /// The state of an entity, if it was met; it stays as it is.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub fn peek(&mut self, entity: usize, key: &str) -> Result<Option<&EntityState>, StoreError> {
+        let Some(slot) = self.slot_of_key(entity_key(entity, key)) else { return Ok(None) };
+        let entity = &mut self.entities[slot.0 as usize];
+        entity.used = true;
+        if entity.state.is_none()
+            && let Some(at) = entity.at
+        {
+            self.files.read(at, &mut self.buffer)?;
+            let plan = &self.definitions.plans[entity.plan as usize];
+            entity.state = Some(Box::new(EntityState::decode(plan, &self.buffer)?));
+            self.resident += 1;
+        }
+        Ok(entity.state.as_deref())
+    }
+
     /// Whether so much has changed that states cannot be let go of before a checkpoint.
     pub fn is_crowded(&self) -> bool {
         self.dirty.len() + self.in_flight.len() > self.resident_max / 2
+    }
+
+    /// Takes a part of the changed states into the checkpoint that is started next; `true` while there is more. So the
+    /// owner can let readers in between. Nothing may be applied between the first part and the start.
+    pub fn prepare_checkpoint(&mut self, most: usize) -> bool {
+        for slot in self.dirty.drain(self.dirty.len().saturating_sub(most)..) {
+            let entity = &mut self.entities[slot as usize];
+            self.in_flight.push(slot);
+            (entity.dirty, entity.in_flight) = (false, true);
+            let Some(state) = &entity.state else { continue };
+            self.buffer.clear();
+            state.encode(&self.definitions.plans[entity.plan as usize], &mut self.buffer);
+            self.prepared.push(BlobKey(entity.key), &self.buffer);
+        }
+        !self.dirty.is_empty()
     }
 
     /// Starts to write what changed, with the owner's own bytes; the writing goes on beside. Call it between two
@@ -186,16 +223,8 @@ impl Embedded {
         drop_streams: Vec<String>,
     ) -> Result<(), StoreError> {
         debug_assert!(self.recovering.is_empty());
-        let mut blobs = BlobBatch::default();
-        for slot in &self.dirty {
-            let entity = &mut self.entities[*slot as usize];
-            let Some(state) = &entity.state else { continue };
-            self.buffer.clear();
-            state.encode(&self.definitions.plans[entity.plan as usize], &mut self.buffer);
-            blobs.push(BlobKey(entity.key), &self.buffer);
-            (entity.dirty, entity.in_flight) = (false, true);
-        }
-        self.in_flight.append(&mut self.dirty);
+        while self.prepare_checkpoint(usize::MAX) {}
+        let blobs = std::mem::take(&mut self.prepared);
         let head = row::encode_head(&layout(&self.definitions), &self.fences, owner);
         self.rows_since_checkpoint = 0;
         Ok(self.files.start_checkpoint(Checkpoint { blobs, head, appends, drop_streams })?)

@@ -164,6 +164,57 @@ fn a_log_worked_out_by_hand() {
     }
 }
 
+/// Payments that are looked at before any of them is applied, each behind those accepted before it, see what they see
+/// when they are applied one after the other.
+#[test]
+fn a_look_behind_what_was_accepted_sees_what_the_stream_will() {
+    let definitions = std::sync::Arc::new(Definitions::parse("f", SPECIMEN, &vocabulary()).unwrap());
+    let mut world = World::start(&definitions, limits(), 300);
+    let accepted: Vec<_> = by_hand()
+        .into_iter()
+        .filter(|row| row.7.is_some())
+        .map(|(id, time, amount, items, channel, online, device, _)| {
+            let keys = [Some(0), device, None];
+            let online = Some(online);
+            let draft = Draft { keys, amount, channel: Some(channel), items, online, ..Draft::default() };
+            std::sync::Arc::new(draft.payment(id, time))
+        })
+        .collect();
+    let mut looks = Vec::new();
+    for (place, payment) in accepted.iter().enumerate() {
+        let ahead = (0..payment.entities.len()).map(|entity| {
+            let same =
+                |before: &&std::sync::Arc<Payment>| before.entities[entity] == payment.entities[entity];
+            accepted[..place].iter().filter(same).cloned().collect()
+        });
+        let mut values = vec![FeatureValue::Null; 7];
+        let glimpse = world.enricher.glimpse(payment).unwrap();
+        let enriched = glimpse.see(&definitions, payment, &ahead.collect(), &mut values);
+        looks.push((Applied::New(enriched), values));
+    }
+    assert_eq!(world.enricher.store().counts().0, 0, "a look remembers nobody");
+    for (payment, look) in accepted.iter().zip(looks) {
+        let mut values = vec![FeatureValue::Null; 7];
+        let applied = world.enricher.payment(0, payment, &mut values).unwrap();
+        assert_eq!((applied, values), look, "{}", payment.transaction_id);
+    }
+}
+
+#[test]
+fn what_was_accepted_is_applied_however_late_it_comes() {
+    let definitions = std::sync::Arc::new(Definitions::parse("f", SPECIMEN, &vocabulary()).unwrap());
+    let mut world = World::start(&definitions, limits(), 300);
+    let mut values = vec![FeatureValue::Null; 7];
+    let draft = Draft { keys: [Some(0), None, None], ..Draft::default() };
+    world.enricher.payment(0, &draft.payment("new", 1_000), &mut values).unwrap();
+    let late = draft.payment("late", 900);
+    assert!(world.enricher.is_late(900) && !world.enricher.is_late(960));
+    assert_eq!(world.enricher.payment(0, &late, &mut values).unwrap(), Applied::Late);
+    assert!(matches!(world.enricher.accepted_payment(0, &late, &mut values).unwrap(), Applied::New(_)));
+    assert_eq!(world.enricher.accepted_payment(0, &late, &mut values).unwrap(), Applied::Duplicate);
+    assert_eq!(world.enricher.known("late"), Some(late.content));
+}
+
 #[test]
 fn the_text_of_a_definition_reads_back() {
     let definitions = Definitions::parse("f", SPECIMEN, &vocabulary()).unwrap();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use feature_store::definition::Definitions;
-use feature_store::enricher::{Applied, Enriched, Enricher, LabelApplied, Limits};
+use feature_store::enricher::{Ahead, Applied, Enriched, Enricher, LabelApplied, Limits};
 use feature_store::files::{FileOptions, FileStep, JournalSync, Probe};
 use feature_store::state::EntityState;
 use feature_store::store::{Begin, Store, StoreError};
@@ -150,7 +150,13 @@ impl World {
                 // A value that is not written shows.
                 let mut values = vec![FeatureValue::Int(i64::MIN); self.definitions.features.len()];
                 let partition = logged.batch.source.partition;
+                let mut seen = values.clone();
+                let glimpse = self.enricher.glimpse(payment).unwrap();
+                let enriched = glimpse.see(&self.definitions, payment, &Ahead::new(), &mut seen);
                 let applied = self.enricher.payment(partition, payment, &mut values).unwrap();
+                if let Applied::New(done) = &applied {
+                    assert_eq!((&enriched, &seen), (done, &values), "a look ahead sees what is applied next");
+                }
                 Reply::Payment(applied, values)
             }
         }

@@ -150,6 +150,11 @@ impl Enricher {
         self.newest_ms.get(&partition).copied()
     }
 
+    /// The same of all partitions that had payments.
+    pub fn newest(&self) -> &BTreeMap<i32, i64> {
+        &self.newest_ms
+    }
+
     /// Ids remembered.
     pub fn remembered(&self) -> usize {
         self.identity.len()

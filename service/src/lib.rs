@@ -1,5 +1,6 @@
 //! Tripline, the service: the shell around the feature store and the models, and the only crate that does I/O.
 
+pub mod accepted;
 pub mod bench;
 pub mod cli;
 pub mod clock;
@@ -9,6 +10,8 @@ pub mod crash_test;
 pub mod demo;
 pub mod emit;
 pub mod http;
+pub mod judge;
+pub mod made;
 pub mod model_folder;
 pub mod pipeline;
 pub mod policy;

@@ -1,31 +1,32 @@
 //! The pipeline: one batch of payments of one partition is enriched, scored and decided.
 //!
 //! ```text
-//! Item ─► enrich: rows and vectors, in order ─► one call scores all ─► policy ─► Ruling
+//! Item ─► enrich: rows and vectors, in order ─► one call scores all ─► judge ─► Ruling
+//!            └ under the state's lock              └ outside of it
 //! ```
 //! It is blind to transports: it is given parsed payments (or why there is none) and gives a ruling for each. The
 //! same code runs behind Kafka, the memory transport and `replay`. It changes state and makes nothing durable;
-//! that is the line's.
+//! that is the line's, under the same lock, so that whoever reads the state sees only what a restart would make again.
+//! A payment that was decided for a caller before is not decided again: it is applied, and its decision adopted.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use feature_store::definition::Vocabulary;
-use feature_store::enricher::{Applied, Enriched, Enricher, LabelApplied};
+use feature_store::enricher::{Applied, Enriched, Enricher};
 use feature_store::store::StoreError;
 use models::Model;
-use schemas::alert::{Alert, alert_id};
-use schemas::decision::{Decision, Door, Feature, Latency, decision_id};
+use schemas::alert::Alert;
+use schemas::decision::{Decision, Door, Latency};
 use schemas::mapping::PaymentMapping;
-use schemas::name::Name;
 use schemas::payment::{Label, Payment};
-use schemas::reason::EntityVersion;
 use schemas::reject::{Reject, RejectCode};
-use schemas::sensitive::masked;
 use schemas::time::DurationMs;
 use schemas::value::FeatureValue;
 
-use crate::clock::{Clock, Now};
-use crate::policy::{Facts, Missing, Outcome, Policy, ReasonPlan};
+use crate::accepted::{Accepted, Taken};
+use crate::clock::Clock;
+use crate::judge::{self, Case, Judge, Written};
+use crate::made::Made;
+use crate::policy::Policy;
 
 /// What decides: taken once for a batch, so that no batch mixes versions.
 #[derive(Clone)]
@@ -45,6 +46,8 @@ pub struct Item {
     pub schema_id: i32,
     /// The payment, or why it cannot be decided.
     pub payment: Result<Payment, Reject>,
+    /// The decision that it carries or had before a restart.
+    pub made: Option<Arc<Made>>,
     /// Monotonic time at which it came into the process, microseconds.
     pub arrived_us: u64,
     /// Labels that are applied right before it: replay's, which has payments and labels in one order.
@@ -76,13 +79,20 @@ pub struct BatchFacts {
     pub decode_us: i64,
 }
 
+/// The state, and the lock under which it is read and changed.
+pub type State = Mutex<Enricher>;
+
+/// The state, for as long as the guard lives.
+pub fn lock(state: &State) -> MutexGuard<'_, Enricher> {
+    // Poisoned: the line panicked half way, and the process is ending.
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Enrich, score, decide.
 pub struct Pipeline {
-    enricher: Enricher,
-    entity_names: Vec<Name>,
-    feature_names: Vec<Name>,
-    features_version: Name,
-    reasons: ReasonPlan,
+    state: Arc<State>,
+    accepted: Arc<Accepted>,
+    judge: Arc<Judge>,
     allowed_skew: DurationMs,
     vectors: Vec<FeatureValue>,
     scores: Vec<Option<f64>>,
@@ -90,26 +100,43 @@ pub struct Pipeline {
     model_failures: u64,
 }
 
-/// An item after enriching: its payment and what it saw, or its ruling already.
+/// A batch after enriching: what it changed is in the state, and nothing is decided.
+pub struct EnrichedBatch {
+    items: Vec<EnrichedItem>,
+    started_us: u64,
+    /// What was taken over from the callers and is in no record: a restart cannot know it by itself.
+    pub adopted: Vec<(i64, Arc<Made>)>,
+    /// What was refused for it: likewise.
+    pub refused: Vec<(i64, Reject)>,
+}
+
+struct EnrichedItem {
+    offset: i64,
+    schema_id: i32,
+    arrived_us: u64,
+    outcome: Enrichment,
+}
+
 #[expect(
     clippy::large_enum_variant,
     reason = "nearly all are the large one, and a box would cost an allocation each"
 )]
 enum Enrichment {
-    New(Payment, Enriched),
+    /// To be scored and decided.
+    New { payment: Payment, seen: Enriched, waited_for: bool },
+    /// Decided before it came.
+    Adopted(Box<Made>),
+    /// Ruled already.
     Ruled(Ruling),
 }
 
 impl Pipeline {
     /// A pipeline over an opened enricher.
     pub fn new(enricher: Enricher, mapping: &PaymentMapping, allowed_skew: DurationMs) -> Self {
-        let definitions = enricher.definitions();
         Self {
-            entity_names: mapping.entities.iter().map(|entity| Name::from(entity.name.as_str())).collect(),
-            feature_names: definitions.features.iter().map(|f| Name::from(f.name.as_str())).collect(),
-            features_version: Name::from(definitions.version.as_str()),
-            reasons: ReasonPlan::of(definitions, &Vocabulary::of(mapping)),
-            enricher,
+            judge: Arc::new(Judge::new(enricher.definitions(), mapping)),
+            state: Arc::new(Mutex::new(enricher)),
+            accepted: Arc::default(),
             allowed_skew,
             vectors: Vec::new(),
             scores: Vec::new(),
@@ -117,27 +144,30 @@ impl Pipeline {
         }
     }
 
-    /// The state.
-    pub fn enricher(&self) -> &Enricher {
-        &self.enricher
+    /// The same, with what callers were answered.
+    #[must_use]
+    pub fn with_accepted(self, accepted: Arc<Accepted>) -> Self {
+        Self { accepted, ..self }
     }
 
-    /// The state, to commit and checkpoint.
-    pub fn enricher_mut(&mut self) -> &mut Enricher {
-        &mut self.enricher
+    /// The state.
+    pub fn state(&self) -> &Arc<State> {
+        &self.state
+    }
+
+    /// The state, locked.
+    pub fn enricher(&self) -> MutexGuard<'_, Enricher> {
+        lock(&self.state)
+    }
+
+    /// Who decides.
+    pub fn judge(&self) -> &Arc<Judge> {
+        &self.judge
     }
 
     /// Batches that the model failed so far.
     pub fn model_failures(&self) -> u64 {
         self.model_failures
-    }
-
-    /// Applies one label.
-    ///
-    /// # Errors
-    /// When the store cannot read a state.
-    pub fn label(&mut self, label: &Label) -> Result<LabelApplied, StoreError> {
-        self.enricher.label(label)
     }
 
     /// Runs one batch; `rulings` gets one for each item, in order.
@@ -152,26 +182,120 @@ impl Pipeline {
         clock: &dyn Clock,
         rulings: &mut Vec<Ruling>,
     ) -> Result<(), StoreError> {
-        let count = i64::try_from(items.len().max(1)).unwrap_or(i64::MAX);
-        let started = clock.now();
-        let arrivals: Vec<_> =
-            items.iter().map(|item| (item.offset, item.schema_id, item.arrived_us)).collect();
-        let enriched = self.enrich(items, facts)?;
+        let state = Arc::clone(&self.state);
+        let batch = self.enrich(&mut lock(&state), items, facts, clock)?;
+        self.decide(batch, facts, deciders, clock, rulings);
+        Ok(())
+    }
+
+    /// The first half of a batch, under the state's lock.
+    ///
+    /// # Errors
+    /// When the store cannot read a state. The state is then half changed: the process must end.
+    pub fn enrich(
+        &mut self,
+        enricher: &mut Enricher,
+        items: Vec<Item>,
+        facts: BatchFacts,
+        clock: &dyn Clock,
+    ) -> Result<EnrichedBatch, StoreError> {
+        let started_us = clock.now().monotonic_us;
+        self.vectors.clear();
+        let mut batch =
+            EnrichedBatch { items: Vec::new(), started_us, adopted: Vec::new(), refused: Vec::new() };
+        batch.items.reserve(items.len());
+        for item in items {
+            for label in &item.labels_before {
+                enricher.label(label)?;
+            }
+            let (offset, schema_id, arrived_us) = (item.offset, item.schema_id, item.arrived_us);
+            let outcome = match item.payment {
+                Err(reject) => Enrichment::Ruled(Ruling::Dead(reject)),
+                Ok(payment) => self.apply(enricher, payment, item.made, offset, facts, &mut batch)?,
+            };
+            batch.items.push(EnrichedItem { offset, schema_id, arrived_us, outcome });
+        }
+        Ok(batch)
+    }
+
+    fn apply(
+        &mut self,
+        enricher: &mut Enricher,
+        payment: Payment,
+        made: Option<Arc<Made>>,
+        offset: i64,
+        facts: BatchFacts,
+        batch: &mut EnrichedBatch,
+    ) -> Result<Enrichment, StoreError> {
+        let dead = |code, detail: String| Enrichment::Ruled(Ruling::Dead(Reject::new(code, detail)));
+        if made.is_none() && payment.event_time.ms() > facts.judged_ms.saturating_add(self.allowed_skew.0) {
+            let detail = format!("the event time is more than {} in the future", self.allowed_skew);
+            return Ok(dead(RejectCode::Future, detail));
+        }
+        if made.is_none() && self.accepted.conflicts(&payment) {
+            let reject = Reject::new(RejectCode::Conflict, CONFLICT);
+            batch.refused.push((offset, reject.clone()));
+            return Ok(Enrichment::Ruled(Ruling::Dead(reject)));
+        }
+        let (from, width) = (self.vectors.len(), self.judge.width());
+        self.vectors.resize(from + width, FeatureValue::Null);
+        let vector = self.vectors.get_mut(from..).unwrap_or_default();
+        let applied = match made {
+            Some(_) => enricher.accepted_payment(facts.partition, &payment, vector)?,
+            None => enricher.payment(facts.partition, &payment, vector)?,
+        };
+        let outcome = match applied {
+            Applied::New(seen) => {
+                let taken = self.accepted.applied(&payment);
+                let waited_for = taken == Taken::Overtook;
+                let stands = match (made, taken) {
+                    (Some(made), _) => made,
+                    (None, Taken::Adopted(made)) => {
+                        batch.adopted.push((offset, Arc::clone(&made)));
+                        made
+                    }
+                    (None, _) => return Ok(Enrichment::New { payment, seen, waited_for }),
+                };
+                let source = (facts.partition, offset);
+                Enrichment::Adopted(Box::new(self.judge.adopted(&stands, &payment, &seen, source)))
+            }
+            Applied::Duplicate => Enrichment::Ruled(Ruling::Duplicate),
+            Applied::Conflict => dead(RejectCode::Conflict, CONFLICT.to_owned()),
+            Applied::Late => dead(RejectCode::Late, LATE.to_owned()),
+        };
+        self.vectors.truncate(from);
+        Ok(outcome)
+    }
+
+    /// The second half: scores in one call, and rulings in the order of the items.
+    pub fn decide(
+        &mut self,
+        batch: EnrichedBatch,
+        facts: BatchFacts,
+        deciders: &Deciders,
+        clock: &dyn Clock,
+        rulings: &mut Vec<Ruling>,
+    ) {
+        let count = i64::try_from(batch.items.len().max(1)).unwrap_or(i64::MAX);
         let enriched_at = clock.now();
         self.score(deciders);
         let scored_at = clock.now();
-        let mut latency = Latency {
+        let mut latency_us = Latency {
             decode: facts.decode_us / count,
-            features: enriched_at.since_us(started.monotonic_us) / count,
+            features: enriched_at.since_us(batch.started_us) / count,
             model: scored_at.since_us(enriched_at.monotonic_us) / count,
             ..Latency::default()
         };
-        let width = self.feature_names.len();
+        let width = self.judge.width();
         let from = rulings.len();
         let mut row = 0;
-        for (enrichment, (offset, schema_id, arrived_us)) in enriched.into_iter().zip(arrivals) {
-            let (payment, seen) = match enrichment {
-                Enrichment::New(payment, seen) => (payment, seen),
+        for item in batch.items {
+            let (payment, seen, waited_for) = match item.outcome {
+                Enrichment::New { payment, seen, waited_for } => (payment, seen, waited_for),
+                Enrichment::Adopted(made) => {
+                    rulings.push(ruling(*made));
+                    continue;
+                }
                 Enrichment::Ruled(ruling) => {
                     rulings.push(ruling);
                     continue;
@@ -180,70 +304,37 @@ impl Pipeline {
             let vector = self.vectors.get(row * width..(row + 1) * width).unwrap_or_default();
             let score = self.scores.get(row).copied().flatten();
             row += 1;
-            let missing = if deciders.model.is_some() { Missing::ModelFailed } else { Missing::NoModel };
-            let policy_facts = Facts { score, missing, amount: payment.amount, vector };
-            let outcome = deciders.policy.decide(&self.reasons, &policy_facts);
-            latency.total = scored_at.since_us(arrived_us);
-            let written = Written { offset, schema_id, latency, now: scored_at };
-            rulings.push(self.ruling(payment, seen, vector, score, outcome, deciders, facts, written));
+            latency_us.total = scored_at.since_us(item.arrived_us);
+            let written = Written {
+                door: Door::Topic,
+                source: (facts.partition, item.offset),
+                schema_id: item.schema_id,
+                decided_at_ms: scored_at.wall_ms,
+                judged_ms: facts.judged_ms,
+                attempt: facts.attempt,
+                latency_us,
+            };
+            let case = Case { payment: &payment, seen: &seen, vector, score, lack: None };
+            let made = self.judge.decide(deciders, &case, &written);
+            if waited_for {
+                self.accepted.overtaken(&payment.transaction_id, made.clone());
+            }
+            rulings.push(ruling(made));
         }
         let policy_us = clock.now().since_us(scored_at.monotonic_us) / count;
         for ruling in rulings.iter_mut().skip(from) {
-            if let Ruling::Decided(decision, _) = ruling {
+            if let Ruling::Decided(decision, _) = ruling
+                && decision.door == Door::Topic
+            {
                 decision.latency_us.policy = policy_us;
                 decision.latency_us.total += policy_us;
             }
         }
-        Ok(())
-    }
-
-    fn enrich(&mut self, items: Vec<Item>, facts: BatchFacts) -> Result<Vec<Enrichment>, StoreError> {
-        let width = self.feature_names.len();
-        self.vectors.clear();
-        let mut enriched = Vec::with_capacity(items.len());
-        for item in items {
-            for label in &item.labels_before {
-                self.enricher.label(label)?;
-            }
-            let payment = match item.payment {
-                Ok(payment) => payment,
-                Err(reject) => {
-                    enriched.push(Enrichment::Ruled(Ruling::Dead(reject)));
-                    continue;
-                }
-            };
-            if payment.event_time.ms() > facts.judged_ms.saturating_add(self.allowed_skew.0) {
-                let detail = format!("the event time is more than {} in the future", self.allowed_skew);
-                enriched.push(Enrichment::Ruled(Ruling::Dead(Reject::new(RejectCode::Future, detail))));
-                continue;
-            }
-            let from = self.vectors.len();
-            self.vectors.resize(from + width, FeatureValue::Null);
-            let vector = self.vectors.get_mut(from..).unwrap_or_default();
-            let ruled = match self.enricher.payment(facts.partition, &payment, vector)? {
-                Applied::New(seen) => {
-                    enriched.push(Enrichment::New(payment, seen));
-                    continue;
-                }
-                Applied::Duplicate => Ruling::Duplicate,
-                Applied::Conflict => Ruling::Dead(Reject::new(
-                    RejectCode::Conflict,
-                    "a payment with this transaction id and other content was decided before",
-                )),
-                Applied::Late => Ruling::Dead(Reject::new(
-                    RejectCode::Late,
-                    "the event time is further behind its partition's newest payment than limits.lateness allows",
-                )),
-            };
-            self.vectors.truncate(from);
-            enriched.push(Enrichment::Ruled(ruled));
-        }
-        Ok(enriched)
     }
 
     /// Scores the vectors in one call. A batch that the model fails has no scores, and the policy says what then.
     fn score(&mut self, deciders: &Deciders) {
-        let width = self.feature_names.len();
+        let width = self.judge.width();
         self.scores.clear();
         let Some(model) = deciders.model.as_ref().filter(|_| !self.vectors.is_empty()) else { return };
         if let Err(error) = model.score(&self.vectors, width, &mut self.scores) {
@@ -252,111 +343,13 @@ impl Pipeline {
             tracing::warn!(model = %model.id(), %error, "the model failed a batch: the policy's fallback decides");
         }
     }
-
-    #[expect(clippy::too_many_arguments, reason = "the parts of one decision, gathered here once")]
-    fn ruling(
-        &self,
-        payment: Payment,
-        seen: Enriched,
-        vector: &[FeatureValue],
-        score: Option<f64>,
-        outcome: Outcome,
-        deciders: &Deciders,
-        facts: BatchFacts,
-        written: Written,
-    ) -> Ruling {
-        let entities = self.entities(&payment, &seen);
-        let model = score.and(deciders.model.as_ref()).map(|model| model.id().clone());
-        let decision = Decision {
-            decision_id: decision_id(&payment.transaction_id),
-            transaction_id: payment.transaction_id.into(),
-            event_time: payment.event_time,
-            decided_at_ms: written.now.wall_ms,
-            attempt: facts.attempt,
-            amount: payment.amount,
-            currency: payment.currency,
-            verdict: outcome.verdict,
-            hold: false,
-            risk_level: Name::default(),
-            rules: Vec::new(),
-            lists: Vec::new(),
-            segment: None,
-            fallback_policy: None,
-            door: Door::Topic,
-            score,
-            expected_loss_minor: outcome.expected_loss_minor,
-            reasons: outcome.reasons,
-            features: features(&self.feature_names, vector),
-            entities,
-            model,
-            policy: deciders.policy.version().clone(),
-            features_version: self.features_version.clone(),
-            schema_id: written.schema_id,
-            fallback: outcome.fallback,
-            approximate: seen.approximate,
-            source_partition: facts.partition,
-            source_offset: written.offset,
-            latency_us: written.latency,
-            alert_id: None,
-        };
-        match outcome.alert_rule {
-            None => Ruling::Decided(Box::new(decision), None),
-            Some(rule) => {
-                let alert = alert(&decision, rule);
-                let decision = Decision { alert_id: Some(alert.alert_id.clone()), ..decision };
-                Ruling::Decided(Box::new(decision), Some(Box::new(alert)))
-            }
-        }
-    }
-
-    fn entities(&self, payment: &Payment, seen: &Enriched) -> Vec<EntityVersion> {
-        let keys = payment.entities.iter().zip(&seen.versions).zip(&self.entity_names);
-        keys.filter_map(|((key, version), entity)| {
-            Some(EntityVersion {
-                entity: entity.clone(),
-                key: masked(key.as_deref()?).into_owned(),
-                version: version.map_or(0, |version| i64::try_from(version).unwrap_or(i64::MAX)),
-                pending: Vec::new(),
-                applied: 0,
-            })
-        })
-        .collect()
-    }
 }
 
-/// What a decision says about when and where it was made.
-#[derive(Clone, Copy)]
-struct Written {
-    offset: i64,
-    schema_id: i32,
-    latency: Latency,
-    now: Now,
-}
+const CONFLICT: &str = "a payment with this transaction id and other content was decided before";
+const LATE: &str =
+    "the event time is further behind its partition's newest payment than limits.lateness allows";
 
-fn features(names: &[Name], vector: &[FeatureValue]) -> Vec<Feature> {
-    names.iter().zip(vector).map(|(name, value)| Feature { name: name.clone(), value: *value }).collect()
-}
-
-fn alert(decision: &Decision, rule: Name) -> Alert {
-    Alert {
-        alert_id: alert_id(&decision.transaction_id),
-        decision_id: decision.decision_id.clone(),
-        transaction_id: decision.transaction_id.clone(),
-        event_time: decision.event_time,
-        raised_at_ms: decision.decided_at_ms,
-        attempt: decision.attempt,
-        verdict: decision.verdict,
-        hold: decision.hold,
-        rule,
-        score: decision.score,
-        amount: decision.amount,
-        currency: decision.currency,
-        expected_loss_minor: decision.expected_loss_minor,
-        entities: decision.entities.clone(),
-        reasons: decision.reasons.clone(),
-        model: decision.model.clone(),
-        policy: decision.policy.clone(),
-        source_partition: decision.source_partition,
-        source_offset: decision.source_offset,
-    }
+fn ruling(made: Made) -> Ruling {
+    let alert = judge::alert(&made).map(Box::new);
+    Ruling::Decided(Box::new(made.decision), alert)
 }

@@ -202,7 +202,7 @@ fn item(offset: i64, payment: Result<Payment, Reject>, labels: &mut Labels) -> I
         Ok(payment) => labels.known_at(payment.event_time),
         Err(_) => Vec::new(),
     };
-    Item { offset, schema_id: 0, payment, arrived_us: 0, labels_before }
+    Item { offset, schema_id: 0, payment, made: None, arrived_us: 0, labels_before }
 }
 
 fn label_counts(labels: &Labels, pipeline: &Pipeline) -> LabelCounts {

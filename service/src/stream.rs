@@ -47,6 +47,8 @@ pub struct Record {
     pub value: Vec<u8>,
     /// W3C trace context of its header, if it carries a valid one.
     pub traceparent: Option<Box<str>>,
+    /// Header `tripline-decision` as it came, if there is one.
+    pub decision: Option<Box<[u8]>>,
     /// Monotonic time of its arrival, microseconds.
     pub arrived_us: u64,
 }
@@ -54,7 +56,7 @@ pub struct Record {
 impl Record {
     /// Bytes that it holds, for bounds.
     pub fn bytes(&self) -> usize {
-        self.key.len() + self.value.len()
+        self.key.len() + self.value.len() + self.decision.as_ref().map_or(0, |header| header.len())
     }
 }
 

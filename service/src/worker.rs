@@ -107,6 +107,7 @@ impl Worker {
             ),
             pipeline,
             emitter,
+            seal: None,
             deciders: Box::new(move || Deciders { model: live.get(), policy: Arc::clone(&policy) }),
             clock: Box::new(clock),
             watch: std::mem::replace(&mut self.watch, Box::new(())),
@@ -136,7 +137,8 @@ impl Worker {
                 reported = Some(Instant::now());
                 let mut state = line.state();
                 if reports % RESIDENT_EACH == 0 {
-                    state.resident_bytes = Some(line.pipeline().enricher().store().resident_bytes());
+                    let bytes = line.pipeline().enricher().store().resident_bytes();
+                    state.resident_bytes = Some(bytes);
                 }
                 reports += 1;
                 (self.report)(Phase::Running(&state));

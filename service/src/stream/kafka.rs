@@ -19,6 +19,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::{Event, Outgoing, Output, Record, Retained, Tail, Transport, TransportError, topic_word};
 use crate::emit::is_traceparent;
+use crate::made::DECISION_HEADER;
 
 mod context;
 mod tail;
@@ -213,17 +214,19 @@ impl KafkaTransport {
 
     fn record(&self, message: &rdkafka::message::BorrowedMessage<'_>) -> Option<Record> {
         let topic = self.shared.topic_of(message.topic())?;
-        let traceparent = message.headers().and_then(|headers| {
-            let found = headers.iter().find(|header| header.key == "traceparent")?;
-            let text = std::str::from_utf8(found.value?).ok()?;
+        let header = |name: &str| message.headers()?.iter().find(|header| header.key == name)?.value;
+        let traceparent = header("traceparent").and_then(|value| {
+            let text = std::str::from_utf8(value).ok()?;
             is_traceparent(text).then(|| text.into())
         });
+        let decision = header(DECISION_HEADER).map(Into::into);
         Some(Record {
             source: Source { topic, partition: message.partition() },
             offset: message.offset(),
             key: message.key().unwrap_or_default().to_vec(),
             value: message.payload().unwrap_or_default().to_vec(),
             traceparent,
+            decision,
             arrived_us: u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
         })
     }

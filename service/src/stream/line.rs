@@ -23,6 +23,7 @@ use super::resume::{self, ResumeError};
 use super::{Event, Record, Transport, TransportError};
 use crate::clock::{Clock, Now};
 use crate::emit::{Emitter, source_name};
+use crate::made::Seal;
 use crate::pipeline::{Deciders, Pipeline, Ruling};
 use crate::registry::{SchemaSource, Schemas};
 
@@ -96,6 +97,8 @@ pub struct Parts<T, S> {
     pub pipeline: Pipeline,
     /// Rulings to records.
     pub emitter: Emitter,
+    /// Opens the decisions that payments carry; without it they are as if they were not there.
+    pub seal: Option<Seal>,
     /// The model and policy of the next batch.
     pub deciders: Box<dyn Fn() -> Deciders + Send>,
     /// Time.
@@ -115,6 +118,7 @@ pub struct Line<T, S> {
     schemas: Schemas<S>,
     pipeline: Pipeline,
     emitter: Emitter,
+    seal: Option<Seal>,
     deciders: Box<dyn Fn() -> Deciders + Send>,
     clock: Box<dyn Clock>,
     watch: Box<dyn Watch>,
@@ -149,7 +153,8 @@ impl<T: Transport, S: SchemaSource> Line<T, S> {
         match open_lanes(&mut parts) {
             Err(error) => Err(Box::new((parts, error))),
             Ok(lanes) => {
-                let Parts { transport, schemas, pipeline, emitter, deciders, clock, watch, limits } = parts;
+                let Parts { transport, schemas, pipeline, emitter, seal, deciders, clock, watch, limits } =
+                    parts;
                 let now_us = clock.now().monotonic_us;
                 // What the store's checkpoint holds was acknowledged before it was written.
                 let to_commit = next_offsets(&pipeline);
@@ -158,6 +163,7 @@ impl<T: Transport, S: SchemaSource> Line<T, S> {
                     schemas,
                     pipeline,
                     emitter,
+                    seal,
                     deciders,
                     clock,
                     watch,
@@ -221,13 +227,13 @@ impl<T: Transport, S: SchemaSource> Line<T, S> {
     /// `align_ms`. A backlog is then worked off in step, and its features are exact.
     fn in_turn(&self) -> Vec<Source> {
         let now = self.clock.now();
-        let time_ms =
-            |lane: &Lane| self.pipeline.enricher().newest_ms(lane.source.partition).unwrap_or(i64::MIN);
         let has_more = |lane: &Lane| {
             let reads = lane.log_next > lane.read_next && now.since_us(lane.pushed_us) < ALIGN_WITHIN_US;
             let waits = lane.blocked.is_none() && (!lane.waiting.is_empty() || reads);
             waits && lane.source.topic == Topic::Payments
         };
+        let newest_ms = self.pipeline.enricher().newest().clone();
+        let time_ms = |lane: &Lane| newest_ms.get(&lane.source.partition).copied().unwrap_or(i64::MIN);
         let slowest_ms = self.lanes.values().filter(|lane| has_more(lane)).map(time_ms).min();
         let most_ms =
             slowest_ms.map_or(i64::MAX, |slowest_ms| slowest_ms.saturating_add(self.limits.align_ms));
@@ -305,8 +311,10 @@ impl<T: Transport, S: SchemaSource> Line<T, S> {
     fn bound_lanes(&mut self) -> Result<(), LineError> {
         let (mut pause, mut resume) = (Vec::new(), Vec::new());
         // A batch of before the restart may be larger than today's bounds: its lane is read to the batch's end.
-        let again = self.pipeline.enricher().store().next_recovering();
-        let needed = again.map(|batch| (batch.source, batch.last));
+        let needed = {
+            let enricher = self.pipeline.enricher();
+            enricher.store().next_recovering().map(|batch| (batch.source, batch.last))
+        };
         for lane in self.lanes.values_mut().filter(|lane| lane.assigned) {
             let full = lane.waiting.len() >= self.limits.waiting_records
                 || lane.waiting_bytes >= self.limits.waiting_bytes;
@@ -398,7 +406,8 @@ fn open_lanes<T: Transport, S>(parts: &mut Parts<T, S>) -> Result<BTreeMap<Sourc
         parts.transport.begin_at(source, lane.read_next);
         lanes.insert(source, lane);
     }
-    let known = parts.pipeline.enricher().store().fences().keys();
+    let enricher = parts.pipeline.enricher();
+    let known = enricher.store().fences().keys();
     if let Some(lost) = known.copied().find(|source| !lanes.contains_key(source)) {
         return Err(LineError::Refused(format!("partitions_changed: {} is gone", source_name(lost))));
     }

@@ -24,6 +24,8 @@ pub type KeyValue = (Vec<u8>, Vec<u8>);
 pub struct Log {
     /// Records of the input topics: key and value; an offset is a place.
     pub inputs: BTreeMap<Source, Vec<KeyValue>>,
+    /// Headers `tripline-decision` of those that have one.
+    pub decided: BTreeMap<(Source, i64), Box<[u8]>>,
     /// Records of the output topics.
     pub outputs: BTreeMap<(Output, i32), Vec<Outgoing>>,
     /// Next offsets that were committed.
@@ -55,10 +57,25 @@ impl Broker {
 
     /// Appends a record to an input topic; gives its offset.
     pub fn append(&self, source: Source, key: Vec<u8>, value: Vec<u8>) -> i64 {
+        self.append_decided(source, key, value, None)
+    }
+
+    /// The same with a decision in its header.
+    pub fn append_decided(
+        &self,
+        source: Source,
+        key: Vec<u8>,
+        value: Vec<u8>,
+        decision: Option<Box<[u8]>>,
+    ) -> i64 {
         let mut log = self.log();
         let records = log.inputs.entry(source).or_default();
+        let offset = records.len() as i64;
         records.push((key, value));
-        records.len() as i64 - 1
+        if let Some(decision) = decision {
+            log.decided.insert((source, offset), decision);
+        }
+        offset
     }
 
     /// Whether the line has read and committed everything.
@@ -201,6 +218,7 @@ impl MemoryTransport {
                     key,
                     value,
                     traceparent: None,
+                    decision: log.decided.get(&(*source, offset)).cloned(),
                     arrived_us: 0,
                 });
             }

@@ -387,6 +387,7 @@ impl World {
                 self.partitions,
                 ["transactions".into(), "labels".into()],
             ),
+            seal: None,
             deciders: Box::new(move || deciders.clone()),
             clock: Box::new(Arc::clone(&self.clock)),
             watch: Box::new(self.order.clone()),

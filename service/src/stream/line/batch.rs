@@ -1,5 +1,8 @@
 //! One batch on its way: decoded, applied, journaled, and put into the outbox, in this order.
 
+use std::sync::Arc;
+
+use feature_store::enricher::Enricher;
 use feature_store::store::{Batch, Begin, Source, Store, StoreError, Topic};
 use schemas::payment::{Label, Payment};
 use schemas::reject::Reject;
@@ -7,7 +10,8 @@ use schemas::reject::Reject;
 use super::decode::{self, Values};
 use super::{Line, LineError, LineStep};
 use crate::emit::source_name;
-use crate::pipeline::{BatchFacts, Deciders, Item, Ruling};
+use crate::made::Made;
+use crate::pipeline::{BatchFacts, Deciders, Item, Ruling, lock};
 use crate::registry::SchemaSource;
 use crate::stream::note::Note;
 use crate::stream::{Output, Record, Transport, TransportError};
@@ -15,7 +19,8 @@ use crate::stream::{Output, Record, Transport, TransportError};
 impl<T: Transport, S: SchemaSource> Line<T, S> {
     /// Applies the next batch of before the restart, if all its records are here.
     pub(super) fn recover(&mut self) -> Result<usize, LineError> {
-        let Some(batch) = self.pipeline.enricher().store().next_recovering().cloned() else { return Ok(0) };
+        let next = self.pipeline.enricher().store().next_recovering().cloned();
+        let Some(batch) = next else { return Ok(0) };
         let name = source_name(batch.source);
         let gone = |what: &str| {
             LineError::Refused(format!(
@@ -62,7 +67,9 @@ impl<T: Transport, S: SchemaSource> Line<T, S> {
         let lane =
             self.lanes.get_mut(&source).ok_or(TransportError::Fatal("an unknown partition".to_owned()))?;
         let records = lane.waiting.iter().take(count);
-        let decoded = decode::decode(&mut self.schemas, records, note_before, now, self.limits.record_bytes);
+        let most = self.limits.record_bytes;
+        let seal = self.seal.as_ref();
+        let decoded = decode::decode(&mut self.schemas, seal, records, note_before, now, most);
         lane.blocked = decoded.blocked;
         let usable = decoded.values.len();
         if usable == 0 || (again.is_some() && usable < count) {
@@ -70,19 +77,21 @@ impl<T: Transport, S: SchemaSource> Line<T, S> {
         }
         let records = lane.take(usable);
         let deciders = (self.deciders)();
-        let (batch, judged_ms, attempt) = match again {
-            Some((batch, note)) => (batch, note.judged_ms, 2),
+        let (mut batch, mut note, attempt) = match again {
+            Some((batch, note)) => (batch, note, 2),
             None => {
                 let note = Note {
                     judged_ms: now.wall_ms,
                     model: deciders.model.as_ref().map_or_else(String::new, |model| model.id().to_string()),
                     policy: deciders.policy.version().to_string(),
                     refused: decoded.refused,
+                    adopted: Vec::new(),
                 };
-                (self.batch(source, &records, &note), now.wall_ms, 1)
+                (self.batch(source, &records), note, 1)
             }
         };
-        match self.pipeline.enricher().store().begin(&batch) {
+        let begun = self.pipeline.enricher().store().begin(&batch);
+        match begun {
             Begin::Ready => {}
             Begin::Duplicate => return Ok(0),
             Begin::Gap { have } => {
@@ -92,18 +101,16 @@ impl<T: Transport, S: SchemaSource> Line<T, S> {
                 )));
             }
         }
+        self.watch.foreign(decoded.foreign);
         let decode_us = self.clock.now().since_us(now.monotonic_us);
         match decoded.values {
             Values::Payments(values) => {
-                let facts = BatchFacts { partition: source.partition, judged_ms, attempt, decode_us };
-                self.rule(&records, values, facts, &deciders)?;
+                let facts =
+                    BatchFacts { partition: source.partition, judged_ms: note.judged_ms, attempt, decode_us };
+                self.rule(&records, values, facts, &deciders, &mut batch, &mut note)?;
             }
-            Values::Labels(values) => self.label(&records, values, attempt)?,
+            Values::Labels(values) => self.label(&records, values, &mut batch, &note, attempt)?,
         }
-        self.watch.reached(LineStep::Applied);
-        self.pipeline.enricher_mut().store_mut().commit(&batch)?;
-        self.watch.applied(&batch, attempt > 1);
-        self.watch.reached(LineStep::Journaled);
         self.transport.begin_at(source, batch.last + 1);
         self.since_checkpoint += usable as u64;
         self.emit(&records, attempt)?;
@@ -111,32 +118,45 @@ impl<T: Transport, S: SchemaSource> Line<T, S> {
         Ok(usable)
     }
 
-    fn batch(&self, source: Source, records: &[Record], note: &Note) -> Batch {
+    fn batch(&self, source: Source, records: &[Record]) -> Batch {
         Batch {
             source,
             prev: self.pipeline.enricher().store().fence(source),
             first: records.first().map_or(0, |record| record.offset),
             last: records.last().map_or(0, |record| record.offset),
-            note: note.encode(),
+            note: Vec::new(),
         }
     }
 
+    /// Applies payments and writes their journal row under one lock, so that nobody sees what a restart could make
+    /// otherwise; then decides them.
     fn rule(
         &mut self,
         records: &[Record],
-        values: Vec<(i32, Result<Payment, Reject>)>,
+        values: Vec<(i32, Result<Payment, Reject>, Option<Arc<Made>>)>,
         facts: BatchFacts,
         deciders: &Deciders,
+        batch: &mut Batch,
+        note: &mut Note,
     ) -> Result<(), LineError> {
-        let items = records.iter().zip(values).map(|(record, (schema_id, payment))| Item {
+        let items = records.iter().zip(values).map(|(record, (schema_id, payment, made))| Item {
             offset: record.offset,
             schema_id,
             payment,
+            made,
             arrived_us: record.arrived_us,
             labels_before: Vec::new(),
         });
+        let state = Arc::clone(self.pipeline.state());
+        let mut enricher = lock(&state);
+        let mut enriched = self.pipeline.enrich(&mut enricher, items.collect(), facts, &*self.clock)?;
+        note.adopted.append(&mut enriched.adopted);
+        note.refused.append(&mut enriched.refused);
+        note.refused.sort_by_key(|(offset, _)| *offset);
+        self.commit_batch(&mut enricher, batch, note, facts.attempt)?;
+        drop(enricher);
         self.rulings.clear();
-        self.pipeline.run(items.collect(), facts, deciders, &*self.clock, &mut self.rulings)?;
+        self.pipeline.decide(enriched, facts, deciders, &*self.clock, &mut self.rulings);
         Ok(())
     }
 
@@ -144,13 +164,17 @@ impl<T: Transport, S: SchemaSource> Line<T, S> {
         &mut self,
         records: &[Record],
         values: Vec<Result<Label, Reject>>,
+        batch: &mut Batch,
+        note: &Note,
         attempt: i32,
     ) -> Result<(), LineError> {
+        let state = Arc::clone(self.pipeline.state());
+        let mut enricher = lock(&state);
         self.rulings.clear();
         for (_, value) in records.iter().zip(values) {
             match value {
                 Ok(label) => {
-                    let applied = self.pipeline.label(&label)?;
+                    let applied = enricher.label(&label)?;
                     if attempt == 1 {
                         self.watch.label(applied);
                     }
@@ -159,6 +183,24 @@ impl<T: Transport, S: SchemaSource> Line<T, S> {
                 Err(reject) => self.rulings.push(Ruling::Dead(reject)),
             }
         }
+        self.commit_batch(&mut enricher, batch, note, attempt)
+    }
+
+    /// The journal row of a batch that was applied. One that is applied again has its row.
+    fn commit_batch(
+        &mut self,
+        enricher: &mut Enricher,
+        batch: &mut Batch,
+        note: &Note,
+        attempt: i32,
+    ) -> Result<(), LineError> {
+        self.watch.reached(LineStep::Applied);
+        if attempt == 1 {
+            batch.note = note.encode();
+        }
+        enricher.store_mut().commit(batch)?;
+        self.watch.applied(batch, attempt > 1);
+        self.watch.reached(LineStep::Journaled);
         Ok(())
     }
 

@@ -1,17 +1,20 @@
 //! Decoding the waiting records of a lane, as far as their schemas are known.
 
+use std::sync::Arc;
+
 use feature_store::store::Topic;
 use schemas::codec::{SchemaId, unframe};
 use schemas::payment::{Label, Payment};
 use schemas::reject::{Reject, RejectCode};
 
 use super::{Note, Now, Record};
+use crate::made::{Made, Seal};
 use crate::registry::{Lookup, SchemaSource, Schemas};
 
 /// What was decoded, in the order of the records.
 pub(super) enum Values {
-    /// Payments, each with its schema id.
-    Payments(Vec<(i32, Result<Payment, Reject>)>),
+    /// Payments, each with its schema id, and the decision that it carries.
+    Payments(Vec<(i32, Result<Payment, Reject>, Option<Arc<Made>>)>),
     /// Labels.
     Labels(Vec<Result<Label, Reject>>),
 }
@@ -32,11 +35,14 @@ pub(super) struct Decoded {
     pub refused: Vec<(i64, Reject)>,
     /// Why it stopped before the last record, if it did.
     pub blocked: Option<String>,
+    /// Headers with a decision that was not made here: they are as if they were not there.
+    pub foreign: u64,
 }
 
 /// Decodes records of one lane. `before` is the note of the batch, when it is applied again.
 pub(super) fn decode<'a, S: SchemaSource>(
     schemas: &mut Schemas<S>,
+    seal: Option<&Seal>,
     records: impl Iterator<Item = &'a Record>,
     before: Option<&Note>,
     now: Now,
@@ -44,7 +50,8 @@ pub(super) fn decode<'a, S: SchemaSource>(
 ) -> Decoded {
     let mut payments = Vec::new();
     let mut labels = Vec::new();
-    let mut decoded = Decoded { values: Values::Labels(Vec::new()), refused: Vec::new(), blocked: None };
+    let mut decoded =
+        Decoded { values: Values::Labels(Vec::new()), refused: Vec::new(), blocked: None, foreign: 0 };
     let mut topic = Topic::Labels;
     for record in records {
         topic = record.source.topic;
@@ -64,7 +71,8 @@ pub(super) fn decode<'a, S: SchemaSource>(
                     Lookup::Refused(reject) => Some(Err(reject)),
                     Lookup::Waiting => None,
                 });
-                payment.map(|payment| payments.push((id, payment))).is_none()
+                let made = made(record, before, seal, &mut decoded.foreign);
+                payment.map(|payment| payments.push((id, payment, made))).is_none()
             }
             Topic::Labels => {
                 let label = body(framed, |id, bytes| match schemas.label(id, now.wall_ms) {
@@ -80,7 +88,7 @@ pub(super) fn decode<'a, S: SchemaSource>(
             break;
         }
         let rejected = match topic {
-            Topic::Payments => payments.last().and_then(|(_, payment)| payment.as_ref().err()),
+            Topic::Payments => payments.last().and_then(|(_, payment, _)| payment.as_ref().err()),
             Topic::Labels => labels.last().and_then(|label| label.as_ref().err()),
         };
         if let Some(reject) = rejected.filter(|reject| depends_on_more_than_the_record(reject.code)) {
@@ -92,6 +100,19 @@ pub(super) fn decode<'a, S: SchemaSource>(
         Topic::Labels => Values::Labels(labels),
     };
     decoded
+}
+
+/// The decision that a payment had before it came: of the batch's note, or of its own header.
+fn made(record: &Record, before: Option<&Note>, seal: Option<&Seal>, foreign: &mut u64) -> Option<Arc<Made>> {
+    if let Some(made) = before.and_then(|note| note.made(record.offset)) {
+        return Some(Arc::clone(made));
+    }
+    let header = record.decision.as_ref()?;
+    let opened = seal.and_then(|seal| seal.open(header, &record.value));
+    if opened.is_none() {
+        *foreign += 1;
+    }
+    opened.map(Arc::new)
 }
 
 /// The decoded body; `None` while its schema is not here.

@@ -55,6 +55,8 @@ pub trait Watch: Send {
     fn decided(&mut self, _: &Decision, _: Option<&Alert>) {}
     /// A payment was seen before.
     fn duplicate(&mut self) {}
+    /// Payments came with a decision in their header that was not made here.
+    fn foreign(&mut self, _count: u64) {}
     /// A record cannot be decided or is no label.
     fn dead(&mut self, _: Source, _: &Reject) {}
     /// A label was applied.
@@ -83,6 +85,9 @@ impl Watch for Vec<Box<dyn Watch>> {
     }
     fn duplicate(&mut self) {
         self.iter_mut().for_each(|watch| watch.duplicate());
+    }
+    fn foreign(&mut self, count: u64) {
+        self.iter_mut().for_each(|watch| watch.foreign(count));
     }
     fn dead(&mut self, source: Source, reject: &Reject) {
         self.iter_mut().for_each(|watch| watch.dead(source, reject));

@@ -1,0 +1,288 @@
+//! Accepted: payments that a caller was or is being answered about and that the stream has not applied yet.
+//!
+//! ```text
+//! begin ─► join ─► decide ─► (record in the topic) ─► applied ─► forgotten a while later
+//!   │        └ from here on the payments after it count it as ahead
+//!   └ one for each transaction id: who asks meanwhile waits for the same decision
+//! ```
+//! The stream and the callers meet here. Whoever is first decides: a payment that the stream applies while its caller
+//! still waits is the stream's (`Overtaken`); one that was decided for a caller is adopted by the stream as it stands,
+//! wherever it meets it. The lock is held for a few hash look-ups, never across I/O or a model.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use feature_store::enricher::Ahead;
+use feature_store::identity::TransactionKey;
+use schemas::payment::Payment;
+use tokio::sync::watch;
+
+use crate::made::Made;
+
+#[cfg(test)]
+mod tests;
+
+/// Applied payments whose decisions are still told from here: for the moment until the index has them.
+const KEEP_APPLIED: usize = 20_000;
+
+/// How far a payment is.
+#[derive(Debug, Clone)]
+pub enum Stage {
+    /// Somebody works on it.
+    Deciding,
+    /// Decided. `recorded`: the brokers have it.
+    Decided {
+        /// The decision.
+        made: Arc<Made>,
+        /// Whether the brokers acknowledged its record.
+        recorded: bool,
+    },
+    /// The stream applied a payment with this id and other content meanwhile.
+    Conflict,
+    /// The stream knows the id from before: its decision is in the index.
+    Known,
+}
+
+/// What [`Accepted::begin`] found.
+pub enum Begin {
+    /// Nobody has it: the caller decides, and must end it by `decide`, `know` or `abandon`.
+    New,
+    /// Somebody has or had it, with the same content.
+    Same(watch::Receiver<Stage>),
+    /// Somebody has or had it, with other content.
+    Conflict,
+}
+
+/// What the stream takes over of a payment that it has just applied.
+#[derive(Debug, PartialEq)]
+pub enum Taken {
+    /// Nobody waits for it.
+    Nothing,
+    /// It is decided already.
+    Adopted(Arc<Made>),
+    /// A caller waits, and will be told what the stream decides.
+    Overtook,
+}
+
+struct Entry {
+    payment: Arc<Payment>,
+    stage: watch::Sender<Stage>,
+    /// Counted as ahead of others.
+    listed: bool,
+    /// The stream has it.
+    applied: bool,
+}
+
+#[derive(Default)]
+struct Book {
+    entries: HashMap<TransactionKey, Entry>,
+    /// Ids in the order in which they joined, by entity and key.
+    ahead: Vec<HashMap<Box<str>, Vec<TransactionKey>>>,
+    applied: VecDeque<TransactionKey>,
+}
+
+/// The table. See the module.
+#[derive(Default)]
+pub struct Accepted {
+    book: Mutex<Book>,
+    /// Entries that the stream has not applied.
+    open: AtomicUsize,
+}
+
+impl Accepted {
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Payments that the stream has not applied yet.
+    pub fn open(&self) -> usize {
+        self.open.load(Ordering::Acquire)
+    }
+
+    /// Asks for a payment.
+    pub fn begin(&self, payment: &Arc<Payment>) -> Begin {
+        let key = TransactionKey::of(&payment.transaction_id);
+        let mut book = self.book();
+        if let Some(entry) = book.entries.get(&key) {
+            let same = entry.payment.content == payment.content;
+            return if same { Begin::Same(entry.stage.subscribe()) } else { Begin::Conflict };
+        }
+        let (stage, _) = watch::channel(Stage::Deciding);
+        let entry = Entry { payment: Arc::clone(payment), stage, listed: false, applied: false };
+        book.entries.insert(key, entry);
+        self.open.fetch_add(1, Ordering::AcqRel);
+        Begin::New
+    }
+
+    /// Who is ahead of a payment, of those that share an entity with it. Nothing is changed by it.
+    pub fn ahead(&self, payment: &Payment) -> Ahead {
+        self.book().ahead_of(payment)
+    }
+
+    /// Counts a payment that was begun from now on, and says who is ahead of it. The second time it only says that.
+    pub fn join(&self, payment: &Payment) -> Ahead {
+        let key = TransactionKey::of(&payment.transaction_id);
+        let mut book = self.book();
+        let ahead = book.ahead_of(payment);
+        book.list(key);
+        ahead
+    }
+
+    /// Ends a payment that was begun with its decision. `false` when the stream was first.
+    #[must_use]
+    pub fn decide(&self, payment: &Payment, made: Arc<Made>) -> bool {
+        let key = TransactionKey::of(&payment.transaction_id);
+        let mut book = self.book();
+        book.list(key);
+        let Some(entry) = book.entries.get(&key).filter(|entry| !entry.applied) else { return false };
+        entry.stage.send_replace(Stage::Decided { made, recorded: false });
+        true
+    }
+
+    /// Who waits for a payment that the stream was first with, or that is being decided.
+    pub fn waits(&self, payment: &Payment) -> Option<watch::Receiver<Stage>> {
+        let key = TransactionKey::of(&payment.transaction_id);
+        self.book().entries.get(&key).map(|entry| entry.stage.subscribe())
+    }
+
+    /// The brokers have a payment's record.
+    pub fn recorded(&self, payment: &Payment) {
+        let book = self.book();
+        if let Some(entry) = book.entries.get(&TransactionKey::of(&payment.transaction_id)) {
+            entry.stage.send_if_modified(|stage| match stage {
+                Stage::Decided { recorded, .. } => !std::mem::replace(recorded, true),
+                _ => false,
+            });
+        }
+    }
+
+    /// Ends a payment that was begun and turned out to be known to the stream from before.
+    pub fn know(&self, payment: &Payment) {
+        self.end(payment, Stage::Known);
+    }
+
+    /// Ends a payment that was begun and is not to be decided.
+    pub fn abandon(&self, payment: &Payment) {
+        self.end(payment, Stage::Known);
+    }
+
+    fn end(&self, payment: &Payment, stage: Stage) {
+        let key = TransactionKey::of(&payment.transaction_id);
+        let mut book = self.book();
+        if book.entries.get(&key).is_some_and(|entry| !entry.applied && !entry.listed)
+            && let Some(entry) = book.entries.remove(&key)
+        {
+            entry.stage.send_replace(stage);
+            self.open.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Takes in a payment that was decided before a restart and perhaps never came to the topic.
+    pub fn restore(&self, payment: Arc<Payment>, made: Arc<Made>) {
+        if matches!(self.begin(&payment), Begin::New) {
+            // Just begun: nobody was before.
+            let _ = self.decide(&payment, made);
+        }
+    }
+
+    /// Whether the stream may not apply a payment: another with its id was decided for a caller.
+    pub fn conflicts(&self, payment: &Payment) -> bool {
+        if self.open() == 0 {
+            return false;
+        }
+        let book = self.book();
+        let entry = book.entries.get(&TransactionKey::of(&payment.transaction_id));
+        entry.is_some_and(|entry| {
+            let decided = matches!(*entry.stage.borrow(), Stage::Decided { .. });
+            !entry.applied && decided && entry.payment.content != payment.content
+        })
+    }
+
+    /// The stream has applied a payment, and still holds the lock under which it did.
+    pub fn applied(&self, payment: &Payment) -> Taken {
+        if self.open() == 0 {
+            return Taken::Nothing;
+        }
+        let key = TransactionKey::of(&payment.transaction_id);
+        let mut book = self.book();
+        let Some(entry) = book.entries.get_mut(&key).filter(|entry| !entry.applied) else {
+            return Taken::Nothing;
+        };
+        let same = entry.payment.content == payment.content;
+        let stage = entry.stage.borrow().clone();
+        let taken = match stage {
+            Stage::Decided { made, .. } => Taken::Adopted(made),
+            _ if same => Taken::Overtook,
+            _ => Taken::Nothing,
+        };
+        self.open.fetch_sub(1, Ordering::AcqRel);
+        book.unlist(key);
+        if taken == Taken::Nothing {
+            // The stream's payment is the one with this id; who waits with another is told so.
+            if let Some(entry) = book.entries.remove(&key) {
+                entry.stage.send_replace(Stage::Conflict);
+            }
+            return taken;
+        }
+        if let Some(entry) = book.entries.get_mut(&key) {
+            entry.applied = true;
+        }
+        book.applied.push_back(key);
+        if book.applied.len() > KEEP_APPLIED
+            && let Some(oldest) = book.applied.pop_front()
+        {
+            book.entries.remove(&oldest);
+        }
+        taken
+    }
+
+    /// What the stream decided of a payment whose caller it overtook.
+    pub fn overtaken(&self, transaction_id: &str, made: Made) {
+        let book = self.book();
+        if let Some(entry) = book.entries.get(&TransactionKey::of(transaction_id)) {
+            entry.stage.send_replace(Stage::Decided { made: Arc::new(made), recorded: true });
+        }
+    }
+}
+
+impl Book {
+    fn ahead_of(&self, payment: &Payment) -> Ahead {
+        let own = TransactionKey::of(&payment.transaction_id);
+        let of = |(entity, key): (usize, &Option<Box<str>>)| {
+            let ids = key.as_deref().and_then(|key| self.ahead.get(entity)?.get(key));
+            let before = ids.into_iter().flatten().take_while(|id| **id != own);
+            before.filter_map(|id| Some(Arc::clone(&self.entries.get(id)?.payment))).collect()
+        };
+        payment.entities.iter().enumerate().map(of).collect()
+    }
+
+    fn list(&mut self, id: TransactionKey) {
+        let Some(entry) = self.entries.get_mut(&id).filter(|entry| !entry.listed && !entry.applied) else {
+            return;
+        };
+        entry.listed = true;
+        let payment = Arc::clone(&entry.payment);
+        self.ahead.resize_with(self.ahead.len().max(payment.entities.len()), HashMap::new);
+        for (ids, key) in self.ahead.iter_mut().zip(&payment.entities) {
+            if let Some(key) = key {
+                ids.entry(key.clone()).or_default().push(id);
+            }
+        }
+    }
+
+    fn unlist(&mut self, id: TransactionKey) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        if !std::mem::replace(&mut entry.listed, false) {
+            return;
+        }
+        for (ids, key) in self.ahead.iter_mut().zip(&entry.payment.entities) {
+            let Some(key) = key else { continue };
+            let Some(list) = ids.get_mut(key) else { continue };
+            list.retain(|other| *other != id);
+            if list.is_empty() {
+                ids.remove(key);
+            }
+        }
+    }
+}

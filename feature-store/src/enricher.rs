@@ -23,7 +23,7 @@ mod checkpoint;
 mod preview;
 mod waiting;
 
-pub use preview::{Ahead, Glimpse};
+pub use preview::{Ahead, Glimpse, LookUp};
 
 use waiting::Waiting;
 

@@ -5,6 +5,7 @@
 //!                                         │          └─► LabelDecoder   ── decode ──► Label
 //!                                         └─► Aliases::learn
 //!   topic bytes   ── unframe ──► (SchemaId, body)              own types ── Encoder ──► framed bytes
+//!   JSON body     ── BodyReader ──► Avro bytes ── PaymentDecoder ──► Payment
 //! ```
 //! A schema is checked and planned once; then each record is walked once, visiting what is mapped and stepping
 //! over the rest. Everything is refused that is not exactly one record of its schema: a record cut anywhere, bytes
@@ -15,6 +16,7 @@ mod aliases;
 mod attributes;
 mod binary;
 mod frame;
+mod json;
 mod label;
 mod own;
 mod parse;
@@ -29,6 +31,7 @@ mod wanted;
 
 pub use aliases::Aliases;
 pub use frame::{FRAME_BYTES, SchemaId, frame, unframe};
+pub use json::{Body, BodyError, BodyReader, FAULT_CODES, Fault, MAX_FAULTS};
 pub use label::LabelDecoder;
 pub use own::{EncodeError, Encoder, decode_own};
 pub use payment::PaymentDecoder;

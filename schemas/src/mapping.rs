@@ -15,6 +15,7 @@ use crate::reject::{Reject, RejectCode};
 use crate::time::EventTime;
 
 mod read;
+mod refusals;
 
 /// Largest number of entities and of fields in one mapping: each costs state and time for every payment.
 pub const MAX_MAPPED: usize = 16;

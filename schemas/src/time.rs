@@ -26,6 +26,9 @@ impl EventTime {
     /// The earliest event time.
     pub const EPOCH: EventTime = EventTime(0);
 
+    /// The latest event time.
+    pub const LAST: EventTime = EventTime(END_MS - 1);
+
     /// An event time, or `None` outside 1970 to 9998.
     pub fn from_ms(ms: i64) -> Option<Self> {
         (0..END_MS).contains(&ms).then_some(Self(ms))

@@ -14,7 +14,7 @@ use schemas::value::FeatureValue;
 use smallvec::SmallVec;
 
 use super::{Enriched, Enricher, request_features, undefined_features};
-use crate::definition::Definitions;
+use crate::definition::{Definitions, Query};
 use crate::state::{Bounds, EntityState, Scratch};
 use crate::store::StoreError;
 
@@ -26,6 +26,17 @@ pub type Ahead = SmallVec<[Vec<Arc<Payment>>; 4]>;
 pub struct Glimpse {
     states: SmallVec<[Option<EntityState>; 4]>,
     bounds: Bounds,
+}
+
+/// One entity's features.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LookUp {
+    /// Events applied to it.
+    pub version: u64,
+    /// A window reaches behind what is kept.
+    pub approximate: bool,
+    /// Its features by name.
+    pub values: Vec<(String, FeatureValue)>,
 }
 
 impl Enricher {
@@ -47,6 +58,21 @@ impl Enricher {
             });
         }
         Ok(Glimpse { states, bounds: self.bounds })
+    }
+
+    /// The features of one entity, by its place in the mapping, at a time; `None` if it was never met.
+    ///
+    /// # Errors
+    /// When the store cannot read its state.
+    pub fn look_up(&mut self, entity: usize, key: &str, at_ms: i64) -> Result<Option<LookUp>, StoreError> {
+        let definitions = Arc::clone(&self.definitions);
+        let Some(plan) = definitions.plans.get(entity).filter(|plan| plan.is_used()) else { return Ok(None) };
+        let Some(state) = self.store.peek(entity, key)? else { return Ok(None) };
+        let mut vector = vec![FeatureValue::Null; definitions.features.len()];
+        let approximate = state.evaluate(plan, at_ms, false, &mut Scratch::default(), &mut vector);
+        let named = |query: &Query| (definitions.features[query.feature].name.clone(), vector[query.feature]);
+        let values = plan.queries.iter().map(named).collect();
+        Ok(Some(LookUp { version: state.version(), approximate, values }))
     }
 
     /// Whether a payment of this time would be too late on every partition that had payments.

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::schema::refused;
+use super::tree::Digits;
 use crate::reject::Reject;
 
 /// A JSON object.
@@ -11,11 +12,12 @@ pub(crate) type Object = Map<String, Value>;
 /// Most aliases of a field that are kept.
 const MAX_ALIASES: usize = 32;
 
-/// The scale of a decimal; `None` when the annotation is not valid.
-pub(crate) fn decimal_scale(object: &Object) -> Option<u32> {
+/// The digits of a decimal; `None` when the annotation is not valid.
+pub(crate) fn decimal_digits(object: &Object) -> Option<Digits> {
     let precision = object.get("precision")?.as_u64().filter(|precision| *precision > 0)?;
     let scale = object.get("scale").map_or(Some(0), Value::as_u64)?;
-    (scale <= precision).then(|| u32::try_from(scale).ok())?
+    let scale = u32::try_from(scale).ok().filter(|_| scale <= precision)?;
+    Some(Digits { precision: u32::try_from(precision).unwrap_or(u32::MAX), scale })
 }
 
 /// The full name of a named type and the namespace for what stands inside it.
@@ -39,6 +41,11 @@ pub(crate) fn attribute<'a>(object: &'a Object, key: &str) -> Result<&'a Value, 
 /// A text that must be there.
 pub(crate) fn text<'a>(object: &'a Object, key: &str) -> Result<&'a str, Reject> {
     attribute(object, key)?.as_str().ok_or_else(|| refused(format!("a \"{key}\" that is not a string")))
+}
+
+/// What a type or a field says about itself.
+pub(crate) fn doc(object: &Object) -> Option<Box<str>> {
+    object.get("doc").and_then(Value::as_str).filter(|doc| !doc.is_empty()).map(Into::into)
 }
 
 /// A field's aliases.

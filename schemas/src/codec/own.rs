@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
-use serde::de::{Deserialize, DeserializeOwned};
+use serde::de::Deserialize;
 use serde_avro_fast::de::read::SliceRead;
 use serde_avro_fast::de::{DeserializerConfig, DeserializerState};
 use serde_avro_fast::ser::SerializerConfig;
@@ -108,11 +108,12 @@ fn inner(ours: &Node, theirs: &Node) -> Result<(), String> {
 }
 
 /// Reads a record of our own contracts back: `writer` is the schema in which it was written, our own
-/// ([`Contract::schema`]) or another version from the registry. Fields go by name; what `T` does not know is left out.
+/// ([`Contract::schema`]) or another version from the registry. Fields go by name; what `T` does not know is left out, and
+/// its texts may be borrowed from `body`.
 ///
 /// # Errors
 /// `Malformed` or `TrailingBytes`.
-pub fn decode_own<T: DeserializeOwned>(writer: &CheckedSchema, body: &[u8]) -> Result<T, Reject> {
+pub fn decode_own<'a, T: Deserialize<'a>>(writer: &CheckedSchema, body: &'a [u8]) -> Result<T, Reject> {
     let mut config = DeserializerConfig::new(&writer.wire);
     // An item takes a byte at least in every contract, so none has more items than bytes.
     config.max_seq_size = body.len();

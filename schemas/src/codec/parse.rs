@@ -9,14 +9,14 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use serde_avro_fast::schema::{Array, Enum, Fixed, Map, Name, RegularType, SchemaKey, SchemaNode, Union};
+use serde_avro_fast::schema::{self as wire, Array, Map, Name, RegularType, SchemaKey, SchemaNode, Union};
 use serde_json::Value;
 
-use super::attributes::{Object, aliases, attribute, decimal_scale, full_name, text};
+use super::attributes::{Object, aliases, attribute, decimal_digits, doc, full_name, text};
 use super::schema::{MAX_SCHEMA_DEPTH, MAX_SCHEMA_FIELDS, refused};
-use super::tree::{Branch, Field, FixedKind, Node, Record};
+use super::tree::{Branch, Enum, Field, Fixed, FixedKind, IntKind, LongKind, Node, Record, TextKind};
 use crate::mapping::TimeUnit;
 use crate::reject::Reject;
 
@@ -157,7 +157,7 @@ impl Parser {
     ) -> Result<(Node, RegularType), Reject> {
         let json =
             attribute(object, "fields")?.as_array().ok_or_else(|| refused("fields that are not a list"))?;
-        let (mut fields, mut wire) = (Vec::<Field>::new(), Vec::new());
+        let (mut fields, mut regular) = (Vec::<Field>::new(), Vec::new());
         for json in json {
             let object = json.as_object().ok_or_else(|| refused("a field that is not an object"))?;
             let name = text(object, "name")?;
@@ -166,23 +166,31 @@ impl Parser {
             }
             // A logical type beside the field's "type" instead of inside it counts for nothing, as with Java's.
             let (node, of) = self.node(attribute(object, "type")?, namespace)?;
-            wire.push(serde_avro_fast::schema::RecordField::new(name, of));
-            fields.push(Field { name: name.into(), aliases: aliases(object), node });
+            regular.push(wire::RecordField::new(name, of));
+            fields.push(Field {
+                name: name.into(),
+                aliases: aliases(object),
+                node,
+                doc: doc(object),
+                default: object.get("default").cloned(),
+                default_bytes: OnceLock::new(),
+            });
         }
         let mut names: Vec<_> = fields.iter().map(|field| &field.name).collect();
         names.sort_unstable();
         if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(refused(format!("a record has the field {} twice", twice[0])));
         }
-        let record = bounded(Record::new(fields))?;
-        let regular = serde_avro_fast::schema::Record::new(graph_name(key), wire);
+        let (name, _) = full_name(object, namespace)?;
+        let record = bounded(Record::new(name.into(), doc(object), fields))?;
+        let regular = wire::Record::new(graph_name(key), regular);
         Ok((Node::Record(Arc::new(record)), RegularType::Record(regular)))
     }
 
     fn enumeration(
         &mut self,
         object: &Object,
-        _namespace: &str,
+        namespace: &str,
         key: SchemaKey,
     ) -> Result<(Node, RegularType), Reject> {
         let json =
@@ -190,24 +198,28 @@ impl Parser {
         let symbols =
             json.iter().map(|symbol| symbol.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>();
         let symbols = symbols.ok_or_else(|| refused("a symbol that is not a string"))?;
-        let node = Node::Enum(symbols.iter().map(|symbol| symbol.as_str().into()).collect());
-        Ok((node, RegularType::Enum(Enum::new(graph_name(key), symbols))))
+        let (name, _) = full_name(object, namespace)?;
+        let listed = symbols.iter().map(|symbol| symbol.as_str().into()).collect();
+        let node = Node::Enum(Arc::new(Enum { name: name.into(), symbols: listed }));
+        Ok((node, RegularType::Enum(wire::Enum::new(graph_name(key), symbols))))
     }
 
     fn fixed(
         &mut self,
         object: &Object,
-        _namespace: &str,
+        namespace: &str,
         key: SchemaKey,
     ) -> Result<(Node, RegularType), Reject> {
         let size = attribute(object, "size")?.as_u64().and_then(|size| usize::try_from(size).ok());
         let size = size.ok_or_else(|| refused("a size that is not a whole number"))?;
         let kind = match object.get("logicalType").and_then(Value::as_str) {
-            Some("decimal") => decimal_scale(object).map_or(FixedKind::Plain, FixedKind::Decimal),
+            Some("decimal") => decimal_digits(object).map_or(FixedKind::Plain, FixedKind::Decimal),
             Some("uuid") if size == 16 => FixedKind::Uuid,
             _ => FixedKind::Plain,
         };
-        Ok((Node::Fixed(kind), RegularType::Fixed(Fixed::new(graph_name(key), size))))
+        let (name, _) = full_name(object, namespace)?;
+        let node = Node::Fixed(Arc::new(Fixed { name: name.into(), bytes: size, kind }));
+        Ok((node, RegularType::Fixed(wire::Fixed::new(graph_name(key), size))))
     }
 
     fn push(&mut self, regular: RegularType) -> SchemaKey {
@@ -233,12 +245,12 @@ fn primitive(word: &str) -> Option<(Node, RegularType)> {
     Some(match word {
         "null" => (Node::Null, RegularType::Null),
         "boolean" => (Node::Boolean, RegularType::Boolean),
-        "int" => (Node::Int, RegularType::Int),
-        "long" => (Node::Long(None), RegularType::Long),
+        "int" => (Node::Int(IntKind::Plain), RegularType::Int),
+        "long" => (Node::Long(LongKind::Plain), RegularType::Long),
         "float" => (Node::Float, RegularType::Float),
         "double" => (Node::Double, RegularType::Double),
         "bytes" => (Node::Bytes(None), RegularType::Bytes),
-        "string" => (Node::Text, RegularType::String),
+        "string" => (Node::Text(TextKind::Plain), RegularType::String),
         _ => return None,
     })
 }
@@ -246,12 +258,25 @@ fn primitive(word: &str) -> Option<(Node, RegularType)> {
 /// A primitive with its logical type. One that does not fit its type is ignored, as the specification says.
 fn annotated(node: Node, object: &Object) -> Node {
     let logical = object.get("logicalType").and_then(Value::as_str).unwrap_or_default();
-    match (node, logical) {
-        (Node::Long(_), "timestamp-millis" | "local-timestamp-millis") => Node::Long(Some(TimeUnit::Milli)),
-        (Node::Long(_), "timestamp-micros" | "local-timestamp-micros") => Node::Long(Some(TimeUnit::Micro)),
-        (Node::Long(_), "timestamp-nanos" | "local-timestamp-nanos") => Node::Long(Some(TimeUnit::Nano)),
-        (Node::Bytes(_), "decimal") => Node::Bytes(decimal_scale(object)),
-        (node, _) => node,
+    match node {
+        Node::Int(kind) => Node::Int(match logical {
+            "date" => IntKind::Date,
+            "time-millis" => IntKind::TimeOfDay,
+            _ => kind,
+        }),
+        Node::Long(kind) => Node::Long(match logical {
+            "timestamp-millis" => LongKind::Timestamp(TimeUnit::Milli),
+            "timestamp-micros" => LongKind::Timestamp(TimeUnit::Micro),
+            "timestamp-nanos" => LongKind::Timestamp(TimeUnit::Nano),
+            "local-timestamp-millis" => LongKind::LocalTimestamp(TimeUnit::Milli),
+            "local-timestamp-micros" => LongKind::LocalTimestamp(TimeUnit::Micro),
+            "local-timestamp-nanos" => LongKind::LocalTimestamp(TimeUnit::Nano),
+            "time-micros" => LongKind::TimeOfDay,
+            _ => kind,
+        }),
+        Node::Text(_) if logical == "uuid" => Node::Text(TextKind::Uuid),
+        Node::Bytes(_) if logical == "decimal" => Node::Bytes(decimal_digits(object)),
+        node => node,
     }
 }
 
@@ -265,12 +290,12 @@ fn wire_name(node: &Node, key: SchemaKey) -> Result<Box<str>, Reject> {
     Ok(match node {
         Node::Null => "Null".into(),
         Node::Boolean => "Boolean".into(),
-        Node::Int => "Int".into(),
+        Node::Int(_) => "Int".into(),
         Node::Long(_) => "Long".into(),
         Node::Float => "Float".into(),
         Node::Double => "Double".into(),
         Node::Bytes(_) => "Bytes".into(),
-        Node::Text => "String".into(),
+        Node::Text(_) => "String".into(),
         Node::Array(_) => "Array".into(),
         Node::Map(_) => "Map".into(),
         Node::Record(_) | Node::Enum(_) | Node::Fixed(_) => format!("t{}", key.idx()).into(),

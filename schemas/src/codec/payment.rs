@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::aliases::Aliases;
+use super::plan::Plan;
 use super::projection::Projection;
 use super::schema::CheckedSchema;
 use super::wanted::of_payment;
@@ -39,6 +40,25 @@ impl PaymentDecoder {
     /// [`PaymentMapping::assemble`] refuses.
     pub fn decode(&self, body: &[u8]) -> Result<Payment, Reject> {
         self.mapping.assemble(&self.projection.read(body)?)
+    }
+
+    /// All that is refused of a body that [`Self::decode`] refuses, each with its place in
+    /// [`PaymentMapping::paths`] where it has one.
+    pub(crate) fn refusals(&self, body: &[u8]) -> Vec<(Option<usize>, Reject)> {
+        let walk = match self.projection.walk(body) {
+            Ok(walk) => walk,
+            Err(reject) => return vec![(None, reject)],
+        };
+        if let Some((place, reject)) = self.projection.unfit(&walk) {
+            return vec![(Some(place), reject)];
+        }
+        let refusals = self.mapping.refusals(&walk.raws).into_iter();
+        refusals.map(|(place, reject)| (Some(place), reject)).collect()
+    }
+
+    /// What it does with each field of the top level.
+    pub(crate) fn plans(&self) -> &[Plan] {
+        self.projection.plans()
     }
 }
 

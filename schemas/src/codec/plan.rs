@@ -14,7 +14,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::aliases::{Aliases, joined};
-use super::tree::{FixedKind, Node, Record};
+use super::tree::{FixedKind, LongKind, Node, Record};
 use super::wanted::{Wanted, form, words};
 use crate::mapping::TimeUnit;
 use crate::reject::{Reject, RejectCode};
@@ -194,10 +194,14 @@ fn unfit(wants: &[Want<'_>]) -> Plan {
 
 fn reading(node: &Node) -> Reading {
     match node {
-        Node::Long(Some(unit)) => Reading::Time(*unit),
-        Node::Bytes(Some(scale)) | Node::Fixed(FixedKind::Decimal(scale)) => Reading::Decimal(*scale),
-        Node::Fixed(FixedKind::Uuid) => Reading::Uuid,
-        Node::Enum(symbols) => Reading::Symbol(symbols.clone()),
+        Node::Long(LongKind::Timestamp(unit) | LongKind::LocalTimestamp(unit)) => Reading::Time(*unit),
+        Node::Bytes(Some(digits)) => Reading::Decimal(digits.scale),
+        Node::Fixed(fixed) => match fixed.kind {
+            FixedKind::Plain => Reading::Plain,
+            FixedKind::Decimal(digits) => Reading::Decimal(digits.scale),
+            FixedKind::Uuid => Reading::Uuid,
+        },
+        Node::Enum(of) => Reading::Symbol(of.symbols.clone()),
         _ => Reading::Plain,
     }
 }

@@ -52,6 +52,31 @@ impl Projection {
     /// # Errors
     /// `Malformed`, `TrailingBytes`, or `FieldInvalid` for a wanted value of a type that no mapping can take.
     pub(crate) fn read<'a>(&'a self, body: &'a [u8]) -> Result<Raws<'a>, Reject> {
+        let walk = self.walk(body)?;
+        match self.unfit(&walk) {
+            Some((_, reject)) => Err(reject),
+            None => Ok(walk.raws),
+        }
+    }
+
+    /// The plan of each field of the top level.
+    pub(crate) fn plans(&self) -> &[Plan] {
+        &self.fields
+    }
+
+    /// A place whose value is of a type that no mapping can take.
+    pub(crate) fn unfit(&self, walk: &Walk<'_>) -> Option<(usize, Reject)> {
+        let place = usize::from(walk.unfit?);
+        let name = self.places.get(place)?;
+        let detail = format!("{name} is of a type that is not taken");
+        Some((place, Reject::new(RejectCode::FieldInvalid, detail)))
+    }
+
+    /// The walk over one record.
+    ///
+    /// # Errors
+    /// `Malformed`, `TrailingBytes`.
+    pub(crate) fn walk<'a>(&'a self, body: &'a [u8]) -> Result<Walk<'a>, Reject> {
         let budget = BASE_BUDGET.saturating_add(body.len().saturating_mul(BUDGET_PER_BYTE));
         let mut walk = Walk::new(self.places.len(), budget);
         let mut config = DeserializerConfig::new(&self.wire);
@@ -67,12 +92,7 @@ impl Projection {
             let detail = format!("{left} of {} bytes are left after the record", body.len());
             return Err(Reject::new(RejectCode::TrailingBytes, detail));
         }
-        match walk.unfit.and_then(|place| self.places.get(usize::from(place))) {
-            Some(name) => {
-                Err(Reject::new(RejectCode::FieldInvalid, format!("{name} is of a type that is not taken")))
-            }
-            None => Ok(walk.raws),
-        }
+        Ok(walk)
     }
 
     fn malformed(&self, field: usize, bytes: usize, why: &str) -> Reject {

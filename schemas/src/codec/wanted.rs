@@ -1,6 +1,6 @@
 //! What a decoder wants from a record: for each place of its result, where it stands and what may stand there.
 
-use super::tree::{FixedKind, Node};
+use super::tree::{FixedKind, LongKind, Node};
 use crate::mapping::{CurrencySource, FieldKind, FieldPath, PaymentMapping};
 
 /// What a value can be taken as.
@@ -82,12 +82,17 @@ fn forms(kind: FieldKind) -> &'static [Form] {
 pub(crate) fn form(node: &Node) -> Option<Form> {
     match node {
         Node::Boolean => Some(Form::Flag),
-        Node::Int | Node::Long(None) => Some(Form::Integer),
-        Node::Long(Some(_)) => Some(Form::Time),
+        Node::Int(_) | Node::Long(LongKind::Plain | LongKind::TimeOfDay) => Some(Form::Integer),
+        Node::Long(LongKind::Timestamp(_) | LongKind::LocalTimestamp(_)) => Some(Form::Time),
         Node::Float | Node::Double => Some(Form::Real),
-        Node::Text | Node::Enum(_) | Node::Fixed(FixedKind::Uuid) => Some(Form::Text),
-        Node::Bytes(Some(_)) | Node::Fixed(FixedKind::Decimal(_)) => Some(Form::Decimal),
-        Node::Null | Node::Bytes(None) | Node::Fixed(FixedKind::Plain) => None,
+        Node::Text(_) | Node::Enum(_) => Some(Form::Text),
+        Node::Bytes(Some(_)) => Some(Form::Decimal),
+        Node::Fixed(fixed) => match fixed.kind {
+            FixedKind::Plain => None,
+            FixedKind::Decimal(_) => Some(Form::Decimal),
+            FixedKind::Uuid => Some(Form::Text),
+        },
+        Node::Null | Node::Bytes(None) => None,
         Node::Array(_) | Node::Map(_) | Node::Union(_) | Node::Record(_) => None,
     }
 }

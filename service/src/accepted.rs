@@ -46,7 +46,7 @@ pub enum Stage {
 
 /// What [`Accepted::begin`] found.
 pub enum Begin {
-    /// Nobody has it: the caller decides, and must end it by `decide`, `know` or `abandon`.
+    /// Nobody has it: the caller decides, and must end it by `decide` or `leave`.
     New,
     /// Somebody has or had it, with the same content.
     Same(watch::Receiver<Stage>),
@@ -146,6 +146,16 @@ impl Accepted {
         self.book().entries.get(&key).map(|entry| entry.stage.subscribe())
     }
 
+    /// The decision of this id, while it is told from here.
+    pub fn find(&self, decision_id: &str) -> Option<Arc<Made>> {
+        let book = self.book();
+        // Few, and asked for rarely: the index has nearly all.
+        book.entries.values().find_map(|entry| match &*entry.stage.borrow() {
+            Stage::Decided { made, .. } if made.decision.decision_id == decision_id => Some(Arc::clone(made)),
+            _ => None,
+        })
+    }
+
     /// The brokers have a payment's record.
     pub fn recorded(&self, payment: &Payment) {
         let book = self.book();
@@ -157,23 +167,15 @@ impl Accepted {
         }
     }
 
-    /// Ends a payment that was begun and turned out to be known to the stream from before.
-    pub fn know(&self, payment: &Payment) {
-        self.end(payment, Stage::Known);
-    }
-
-    /// Ends a payment that was begun and is not to be decided.
-    pub fn abandon(&self, payment: &Payment) {
-        self.end(payment, Stage::Known);
-    }
-
-    fn end(&self, payment: &Payment, stage: Stage) {
+    /// Ends a payment that was begun and is not to be decided: the stream knows it from before, or it is refused. Who
+    /// waits for it looks in the index.
+    pub fn leave(&self, payment: &Payment) {
         let key = TransactionKey::of(&payment.transaction_id);
         let mut book = self.book();
         if book.entries.get(&key).is_some_and(|entry| !entry.applied && !entry.listed)
             && let Some(entry) = book.entries.remove(&key)
         {
-            entry.stage.send_replace(stage);
+            entry.stage.send_replace(Stage::Known);
             self.open.fetch_sub(1, Ordering::AcqRel);
         }
     }
@@ -197,6 +199,14 @@ impl Accepted {
             let decided = matches!(*entry.stage.borrow(), Stage::Decided { .. });
             !entry.applied && decided && entry.payment.content != payment.content
         })
+    }
+
+    /// The stream has met a payment that it knows from before. One that was decided is not ahead of others any more.
+    pub fn met_again(&self, payment: &Payment) {
+        let decided = |stage: &watch::Receiver<Stage>| matches!(*stage.borrow(), Stage::Decided { .. });
+        if self.open() > 0 && self.waits(payment).as_ref().is_some_and(decided) {
+            self.applied(payment);
+        }
     }
 
     /// The stream has applied a payment, and still holds the lock under which it did.

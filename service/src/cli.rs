@@ -52,6 +52,15 @@ enum ModelCommand {
 }
 
 #[derive(Debug, Subcommand)]
+enum KeyCommand {
+    /// Makes a key: on standard output the key, on standard error the entry for the keys file
+    New {
+        #[command(flatten)]
+        key: command::key::KeyArgs,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 enum Command {
     /// Runs the service
     Serve {
@@ -81,6 +90,11 @@ enum Command {
         config: ConfigArgs,
         #[command(flatten)]
         replay: command::replay::ReplayArgs,
+    },
+    /// Makes an API key
+    Key {
+        #[command(subcommand)]
+        command: KeyCommand,
     },
     /// Checks or makes a model directory
     Model {
@@ -144,6 +158,7 @@ pub fn run() -> ExitCode {
         Command::Demo { listen, lasts, rate } => command::demo::run(listen, lasts, rate),
         Command::Check { config } => return check(&config),
         Command::Replay { config, replay } => command::replay::run(&config, &replay),
+        Command::Key { command: KeyCommand::New { key } } => command::key::new(&key),
         Command::Model { command: ModelCommand::Check { dir } } => command::model::check(&dir),
         Command::Model { command: ModelCommand::Pack(args) } => command::model::make(&args),
         Command::Bench { bench } => command::bench::run(&bench),

@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod check;
 pub mod demo;
+pub mod key;
 pub mod model;
 pub mod replay;
 pub mod serve;

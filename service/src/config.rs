@@ -10,7 +10,6 @@
 //! [`load`] opens no socket and writes nothing: all that is wrong with all the files is known before anything binds.
 //! Not here: models, which are checked where they are loaded.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,16 +20,24 @@ use schemas::mapping::PaymentMapping;
 use schemas::problem::Problems;
 use schemas::time::DurationMs;
 
-use crate::policy::Policy;
+use crate::policy::{Policy, Terms};
 
+mod access;
+mod decisions;
+mod http;
 mod kafka;
 mod layers;
 mod read;
+mod rest;
 #[cfg(test)]
 mod tests;
-mod text;
+pub(crate) mod text;
 
+pub use access::AccessConfig;
+pub use decisions::DecisionsConfig;
+pub use http::{HttpConfig, TlsConfig};
 pub use kafka::{KafkaConfig, Properties};
+pub use rest::RestConfig;
 
 /// Every knob with unit, default and reason: the text that is compiled in.
 pub const DEFAULTS: &str = include_str!("../config.default.toml");
@@ -48,6 +55,8 @@ pub struct Config {
     pub features: PathBuf,
     /// The policy file.
     pub policy: PathBuf,
+    /// How often the policy file is looked at.
+    pub policy_watch: DurationMs,
     /// `[models]`; `None` when there is no model and the policy's fallback decides.
     pub models: Option<ModelsConfig>,
     /// `[kafka]`.
@@ -60,6 +69,12 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// `[http]`.
     pub http: HttpConfig,
+    /// `[rest]`.
+    pub rest: RestConfig,
+    /// `[decisions]`.
+    pub decisions: DecisionsConfig,
+    /// `[access]`.
+    pub access: AccessConfig,
     /// `[log]`.
     pub log: LogConfig,
 }
@@ -147,13 +162,6 @@ impl LimitsConfig {
     }
 }
 
-/// The HTTP listener.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HttpConfig {
-    /// Where it listens.
-    pub listen: SocketAddr,
-}
-
 /// How a log line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -181,6 +189,8 @@ pub struct Setup {
     pub definitions: Arc<Definitions>,
     /// The policy file.
     pub policy: Arc<Policy>,
+    /// The words that a policy may use: for when the file changes.
+    pub terms: Arc<Terms>,
 }
 
 /// The process's environment, for [`load`]. Names and values that are not UTF-8 are read as well as can be.
@@ -192,7 +202,7 @@ pub fn environment() -> Vec<(String, String)> {
 /// Reads the config file, what is laid over it, and the files that it names. `sets` are the arguments of `--set`.
 ///
 /// # Errors
-/// Every problem of all the files, in the order config, features, policy.
+/// Every problem of all the files, in the order config, keys, features, policy.
 pub fn load(
     config_path: &Path,
     sets: &[String],
@@ -206,11 +216,18 @@ pub fn load(
         let vocabulary = Vocabulary::of(read.names.as_ref()?);
         kept(Definitions::parse(&file, &text, &vocabulary), &mut problems)
     });
-    let policy = read.policy.and_then(|(file, text)| kept(Policy::parse(&file, &text), &mut problems));
-    let setup = match (read.config, definitions, policy) {
-        (Some(config), Some(definitions), Some(policy)) => {
-            Some(Setup { config, definitions: Arc::new(definitions), policy: Arc::new(policy) })
-        }
+    let terms = read.names.as_ref().zip(definitions.as_ref());
+    let terms = terms.map(|(names, definitions)| Terms::of(names, definitions));
+    let policy = read
+        .policy
+        .and_then(|(file, text)| kept(Policy::parse(&file, &text, terms.as_ref()?), &mut problems));
+    let setup = match (read.config, definitions, policy, terms) {
+        (Some(config), Some(definitions), Some(policy), Some(terms)) => Some(Setup {
+            config,
+            definitions: Arc::new(definitions),
+            policy: Arc::new(policy),
+            terms: Arc::new(terms),
+        }),
         _ => None,
     };
     problems.or(setup)

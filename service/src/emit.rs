@@ -130,7 +130,7 @@ fn safe_key(key: &[u8]) -> Vec<u8> {
 
 /// The trace context of what we write: the input's trace with a span of our own, or a trace of our own. Both ids are
 /// taken from `seed`, the hexadecimal digits of an id, so that a repetition carries the same.
-fn traceparent(given: Option<&str>, seed: &str) -> Option<Box<str>> {
+pub fn traceparent(given: Option<&str>, seed: &str) -> Option<Box<str>> {
     let digits = seed.rsplit('_').next().unwrap_or(seed);
     let (trace, span) = (digits.get(..32)?, digits.get(16..32)?);
     let trace = given.and_then(|given| given.get(3..35)).unwrap_or(trace);

@@ -1,7 +1,9 @@
 //! HTTP: the board's page, health and metrics. It reads what the telemetry has and changes nothing.
 //!
-//! Nothing here asks who is there: the default is to listen on loopback only. It is not the work queue and not the
-//! scoring endpoint.
+//! ```text
+//!   Door: places, patience, TLS ─► guard: sizes, headers ─► Gate: name, route, key, rate ─► handlers
+//! ```
+//! It is not the work queue and not the scoring endpoint.
 
 use std::future::{Future, IntoFuture};
 use std::io;
@@ -18,14 +20,24 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
 
-use self::answer::Problem;
-use self::door::Door;
+use self::answer::{Code, Problem};
+use self::door::{Door, Remote};
 use crate::clock::Clock;
+use crate::rest::{self, Rest};
 use crate::telemetry::{Board, Health, OPENMETRICS, Telemetry, View};
 
-mod answer;
+pub mod answer;
 mod asset;
 mod door;
+mod gate;
+mod host;
+mod renewal;
+mod tls;
+
+pub use gate::Gate;
+pub use host::Hosts;
+pub use renewal::Renewal;
+pub use tls::{Identity, Tls, TlsFlaw};
 
 /// Largest body that is taken; no route of today needs one.
 const BODY_BYTES: u64 = 64 << 10;
@@ -44,6 +56,17 @@ pub struct Sources {
     pub health: Arc<Health>,
     /// Time.
     pub clock: Arc<dyn Clock + Sync>,
+    /// The callers' door.
+    pub rest: Option<Arc<Rest>>,
+}
+
+/// How one comes in.
+#[derive(Clone)]
+pub struct Entrance {
+    /// Who may.
+    pub gate: Arc<Gate>,
+    /// What connections are greeted with, if not in clear.
+    pub tls: Option<Arc<Tls>>,
 }
 
 /// Serves until `shutdown` is done, then lets the requests that run finish. Looks at the counters once a second.
@@ -52,6 +75,7 @@ pub struct Sources {
 /// When the listener is broken.
 pub async fn serve(
     listener: TcpListener,
+    entrance: Entrance,
     sources: Sources,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
@@ -61,7 +85,9 @@ pub async fn serve(
         // Gone only when the server is.
         let _ = tell.send(());
     };
-    let server = axum::serve(Door::new(listener), router(sources.clone())).with_graceful_shutdown(stop);
+    let Entrance { gate, tls } = entrance;
+    let service = router(gate, sources.clone()).into_make_service_with_connect_info::<Remote>();
+    let server = axum::serve(Door::new(listener, tls), service).with_graceful_shutdown(stop);
     tokio::select! {
         done = server.into_future() => done,
         () = sample(&sources) => Ok(()),
@@ -86,7 +112,8 @@ async fn sample(sources: &Sources) {
     }
 }
 
-fn router(sources: Sources) -> Router {
+fn router(gate: Arc<Gate>, sources: Sources) -> Router {
+    let rest = sources.rest.clone();
     let mut router = Router::new()
         .route("/v1/board", get(board))
         .route("/livez", get(livez))
@@ -95,11 +122,15 @@ fn router(sources: Sources) -> Router {
     for asset in &asset::ALL {
         router = router.route(asset.path, get(move || async move { asset.answer() }));
     }
+    let mut router = router.with_state(sources);
+    if let Some(rest) = rest {
+        router = router.merge(rest::route::router(rest));
+    }
     router
-        .fallback(async || Problem::NotFound)
-        .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
+        .fallback(async || Problem::of(Code::NotFound))
+        .method_not_allowed_fallback(async || Problem::of(Code::MethodNotAllowed))
+        .layer(middleware::from_fn_with_state(gate, gate::enter))
         .layer(middleware::from_fn(guard))
-        .with_state(sources)
 }
 
 async fn board(State(sources): State<Sources>) -> Json<View> {
@@ -119,7 +150,7 @@ async fn metrics(State(sources): State<Sources>) -> Response {
         Ok(text) => ([(header::CONTENT_TYPE, OPENMETRICS)], text).into_response(),
         Err(error) => {
             tracing::error!(%error, "the metrics cannot be written");
-            Problem::Internal.into_response()
+            Problem::of(Code::Internal).into_response()
         }
     }
 }
@@ -129,7 +160,7 @@ async fn guard(request: Request, next: Next) -> Response {
     let length = request.headers().get(header::CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     let mut response = if length.is_some_and(|length| length > BODY_BYTES) {
-        Problem::BodyTooLarge.into_response()
+        Problem::of(Code::PayloadTooLarge).detail("A body may have at most 64 KiB.").into_response()
     } else {
         next.run(request).await
     };

@@ -1,6 +1,10 @@
 //! The judge: one payment, what was seen and what was scored, made into a decision. The stream and the caller's door
 //! both come here, so that a decision is the same whoever asked for it. It computes no feature and scores nothing.
 
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
 use feature_store::definition::{Definitions, Vocabulary};
 use feature_store::enricher::Enriched;
 use schemas::alert::{Alert, alert_id};
@@ -14,7 +18,7 @@ use schemas::value::FeatureValue;
 
 use crate::made::Made;
 use crate::pipeline::Deciders;
-use crate::policy::{Facts, Missing, ReasonPlan};
+use crate::policy::{Facts, Lack, ReasonPlan};
 
 /// What a decision is called and explained by: made once of the files.
 pub struct Judge {
@@ -22,7 +26,27 @@ pub struct Judge {
     feature_names: Vec<Name>,
     features_version: Name,
     reasons: ReasonPlan,
+    broken: Broken,
 }
+
+/// Rules that had no value for some payment: each is said once.
+#[derive(Default)]
+struct Broken {
+    said: Mutex<BTreeSet<Name>>,
+    count: AtomicU64,
+}
+
+impl Broken {
+    fn tell(&self, rule: &Name, decision_id: &str) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.len() < MOST_SAID && said.insert(rule.clone()) {
+            tracing::warn!(%rule, decision_id, "a rule has no value for this payment and counts as not matched");
+        }
+    }
+}
+
+const MOST_SAID: usize = 1_000;
 
 /// What is known of one payment when it is judged.
 pub struct Case<'a> {
@@ -35,7 +59,7 @@ pub struct Case<'a> {
     /// The live model's score.
     pub score: Option<f64>,
     /// What was missing, where something was.
-    pub lack: Option<Missing>,
+    pub lack: Option<Lack>,
 }
 
 /// When and where a decision is made.
@@ -65,7 +89,13 @@ impl Judge {
             feature_names: definitions.features.iter().map(|f| Name::from(f.name.as_str())).collect(),
             features_version: Name::from(definitions.version.as_str()),
             reasons: ReasonPlan::of(definitions, &Vocabulary::of(mapping)),
+            broken: Broken::default(),
         }
+    }
+
+    /// Decisions in which a rule had no value.
+    pub fn broken(&self) -> u64 {
+        self.broken.count.load(Ordering::Relaxed)
     }
 
     /// Values of one vector.
@@ -75,9 +105,11 @@ impl Judge {
 
     /// Decides.
     pub fn decide(&self, deciders: &Deciders, case: &Case<'_>, written: &Written) -> Made {
-        let Case { payment, seen, vector, score, .. } = *case;
-        let none = if deciders.model.is_some() { Missing::ModelFailed } else { Missing::NoModel };
-        let facts = Facts { score, missing: case.lack.unwrap_or(none), amount: payment.amount, vector };
+        let Case { payment, seen, vector, score, lack } = *case;
+        let no_model = || (score.is_none() && deciders.model.is_none()).then_some(Lack::NoModel);
+        let lack = lack.or_else(no_model);
+        let (lists, at_ms) = (&*deciders.lists, written.judged_ms);
+        let facts = Facts { score, lack, payment, vector, lists, at_ms };
         let outcome = deciders.policy.decide(&self.reasons, &facts);
         let model = score.and(deciders.model.as_ref()).map(|model| model.id().clone());
         let decision = Decision {
@@ -89,22 +121,22 @@ impl Judge {
             amount: payment.amount,
             currency: payment.currency,
             verdict: outcome.verdict,
-            hold: false,
-            risk_level: Name::default(),
+            hold: outcome.hold,
+            risk_level: outcome.risk_level,
             score,
             expected_loss_minor: outcome.expected_loss_minor,
             reasons: outcome.reasons,
-            rules: Vec::new(),
-            lists: Vec::new(),
-            segment: None,
+            rules: outcome.rules,
+            lists: outcome.lists,
+            segment: outcome.segment,
             features: self.features(vector),
             entities: self.entities(payment, seen),
             model,
             policy: deciders.policy.version().clone(),
             features_version: self.features_version.clone(),
             schema_id: written.schema_id,
-            fallback: outcome.fallback,
-            fallback_policy: None,
+            fallback: outcome.fallback.as_ref().map(|fallback| fallback.reason.clone()),
+            fallback_policy: outcome.fallback.map(|fallback| fallback.policy),
             approximate: seen.approximate,
             door: written.door,
             source_partition: written.source.0,
@@ -112,6 +144,10 @@ impl Judge {
             latency_us: written.latency_us,
             alert_id: outcome.alert_rule.as_ref().map(|_| alert_id(&payment.transaction_id)),
         };
+        if let Some(rule) = outcome.broken.first() {
+            // Once a rule: a payment that breaks it may come a thousand times a second.
+            self.broken.tell(rule, &decision.decision_id);
+        }
         Made { decision, alert_rule: outcome.alert_rule }
     }
 

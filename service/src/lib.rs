@@ -1,6 +1,7 @@
 //! Tripline, the service: the shell around the feature store and the models, and the only crate that does I/O.
 
 pub mod accepted;
+pub mod access;
 pub mod bench;
 pub mod cli;
 pub mod clock;
@@ -10,14 +11,20 @@ pub mod crash_test;
 pub mod demo;
 pub mod emit;
 pub mod http;
+pub mod index;
+pub mod indexer;
 pub mod judge;
+pub mod lists;
 pub mod made;
 pub mod model_folder;
 pub mod pipeline;
 pub mod policy;
+pub mod policy_file;
 pub mod process;
 pub mod registry;
+pub mod reload;
 pub mod replay;
+pub mod rest;
 pub mod simulate;
 pub mod stream;
 pub mod telemetry;

@@ -26,7 +26,7 @@ use crate::accepted::{Accepted, Taken};
 use crate::clock::Clock;
 use crate::judge::{self, Case, Judge, Written};
 use crate::made::Made;
-use crate::policy::Policy;
+use crate::policy::{Lists, Policy};
 
 /// What decides: taken once for a batch, so that no batch mixes versions.
 #[derive(Clone)]
@@ -35,7 +35,12 @@ pub struct Deciders {
     pub model: Option<Arc<Model>>,
     /// The policy.
     pub policy: Arc<Policy>,
+    /// The block and allow lists.
+    pub lists: Arc<Lists>,
 }
+
+/// Gives the model, the policy and the lists of now.
+pub type DecidersOfNow = Arc<dyn Fn() -> Deciders + Send + Sync>;
 
 /// One record of a batch, parsed.
 #[derive(Debug)]
@@ -259,7 +264,11 @@ impl Pipeline {
                 let source = (facts.partition, offset);
                 Enrichment::Adopted(Box::new(self.judge.adopted(&stands, &payment, &seen, source)))
             }
-            Applied::Duplicate => Enrichment::Ruled(Ruling::Duplicate),
+            Applied::Duplicate => {
+                // One that was kept over a restart may be in the topic already.
+                self.accepted.met_again(&payment);
+                Enrichment::Ruled(Ruling::Duplicate)
+            }
             Applied::Conflict => dead(RejectCode::Conflict, CONFLICT.to_owned()),
             Applied::Late => dead(RejectCode::Late, LATE.to_owned()),
         };

@@ -1,76 +1,109 @@
-//! Policy: the user's thresholds, fallbacks and alert rules, and the pure step from facts to a decision.
+//! Policy: the user's rules, lists, thresholds, costs, fallbacks and alerts, and the pure step from facts to a
+//! decision.
 //!
 //! ```text
 //! policy.toml ─► Policy ────┐
-//! features ───► ReasonPlan ─┼─► decide(facts) ─► verdict, expected loss, alert, reasons
+//! features ───► ReasonPlan ─┼─► decide(facts) ─► verdict, hold, expected loss, alert, reasons
+//! payment, score, lists ────┘
 //! ```
+//! # The order of precedence
+//!
+//! 1. **The score votes** by the thresholds of the first `[[segment]]` that holds, else by `[thresholds]`. Without a
+//!    score (or with one that `[fallback]` does not trust) what `[fallback]` says votes in its place.
+//! 2. **Rules**: every `[[rule]]` that holds has its say, and the severest of all verdicts wins, the vote's among them.
+//!    A rule that approves takes the vote away; it takes nothing away from another rule.
+//! 3. **The allow list** makes the payment at most what `[lists] allow` says, and lets no rule hold it.
+//! 4. **The block list** makes it at least what `[lists] block` says. A payment on both lists is blocked: the allow
+//!    list does nothing.
+//!
+//! So a list entry, which somebody made for one key, stands above rules, which are for all; what a person has ruled
+//! stands above a score; and where two of one rank disagree, the careful one wins. A block never makes a payment
+//! milder than it would have been, an allowance never severer.
+//!
+//! A payment that is held raises an alert in any case, since it waits for a person: where no `[[alert]]` matches,
+//! under the name of the rule that holds it.
 //!
 //! Nothing here reads a clock, a store or a file: the same policy, plan and facts give the same outcome to the
 //! last bit, on every machine and in every replay. It does not score, and it does not raise the alert: it says
 //! that one is due.
 
+use std::sync::Arc;
+
 use schemas::decision::Verdict;
 use schemas::name::Name;
-use schemas::payment::AmountMinor;
+use schemas::payment::Payment;
 use schemas::reason::Reason;
 use schemas::value::FeatureValue;
 
 mod code;
+mod cost;
+mod explanation;
+mod expression;
+mod fallback;
+mod lists;
 mod loss;
 mod norm;
+mod position;
 mod read;
 mod reason;
+mod risk;
+mod rule;
+mod terms;
+mod threshold;
+mod version;
 mod wording;
 
+pub use fallback::Lack;
+pub use lists::{Digester, KeyDigest, ListKind, ListMatch, Listing, Lists, SALT_BYTES};
 pub use reason::ReasonPlan;
+pub use terms::Terms;
 
 use code::Codes;
+use explanation::Explanation;
+use expression::{Constants, Values};
+use fallback::{Fallbacks, StandIn};
 use loss::expected_loss_minor;
-use reason::MOST_FEATURES;
-
-/// Most reasons of a decision: the score's and the features'.
-const MOST_REASONS: usize = 1 + MOST_FEATURES;
+use risk::RiskLevels;
+use rule::{Judged, Rule, Segment};
+use threshold::Thresholds;
 
 /// A policy file, checked.
 #[derive(Debug, Clone)]
 pub struct Policy {
-    thresholds: Thresholds,
-    fallback: Fallback,
-    alert_rules: Vec<AlertRule>,
+    contents: Contents,
+    constants: Constants,
+    risk_levels: RiskLevels,
     codes: Codes,
     version: Name,
+    text: Arc<str>,
 }
 
-/// The scores from which on a verdict holds, 0 to 1; `None` where the score never leads to that verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-struct Thresholds {
-    review: Option<f64>,
-    challenge: Option<f64>,
-    decline: Option<f64>,
+/// What the file says.
+#[derive(Debug, Clone)]
+struct Contents {
+    thresholds: Thresholds,
+    fallbacks: Fallbacks,
+    alert_rules: Vec<AlertRule>,
+    rules: Vec<Rule>,
+    segments: Vec<Segment>,
+    list_actions: ListActions,
+    /// Medium, high, critical, where they are written.
+    risk_levels: [Option<f64>; 3],
 }
 
-impl Thresholds {
-    /// Mildest first, which is also the order in which they must not descend.
-    fn ascending(self) -> [(Verdict, Option<f64>); 3] {
-        [
-            (Verdict::Review, self.review),
-            (Verdict::Challenge, self.challenge),
-            (Verdict::Decline, self.decline),
-        ]
-    }
-
-    /// The severest verdict whose threshold the score reaches, with that threshold.
-    fn reached(self, score: f64) -> Option<(Verdict, f64)> {
-        let reached = |(verdict, threshold): (Verdict, Option<f64>)| Some((verdict, threshold?));
-        self.ascending().into_iter().rev().filter_map(reached).find(|(_, threshold)| score >= *threshold)
-    }
-}
-
-/// The verdicts for payments without a score.
+/// What being on a list leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Fallback {
-    no_model: Verdict,
-    model_failed: Verdict,
+struct ListActions {
+    /// At least this.
+    block: Verdict,
+    /// At most this.
+    allow: Verdict,
+}
+
+impl Default for ListActions {
+    fn default() -> Self {
+        Self { block: Verdict::Decline, allow: Verdict::Approve }
+    }
 }
 
 /// What raises an alert.
@@ -89,26 +122,43 @@ impl AlertRule {
     }
 }
 
-/// Why there is no score.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Missing {
-    /// No model is loaded.
-    NoModel,
-    /// The model failed on this payment.
-    ModelFailed,
-}
-
 /// What a decision is made of.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
     /// The live model's probability of fraud. A score that is not within 0 to 1 is no score: the model failed.
     pub score: Option<f64>,
-    /// Why there is no score; not looked at where there is one.
-    pub missing: Missing,
-    /// The payment's amount.
-    pub amount: AmountMinor,
-    /// The payment's feature vector, in the order of the features file.
+    /// What was missing or late; `None` in normal operation. Where there is no score and nothing is said to be
+    /// missing, the model failed. A score beside any lack but stale features is not looked at.
+    pub lack: Option<Lack>,
+    /// The payment.
+    pub payment: &'a Payment,
+    /// Its feature vector, in the order of the features file; all null where there are no features.
     pub vector: &'a [FeatureValue],
+    /// The block and allow lists.
+    pub lists: &'a Lists,
+    /// The time by which their entries expire, milliseconds since 1970.
+    pub at_ms: i64,
+}
+
+impl Facts<'_> {
+    /// The score, where it is one, and what is lacking otherwise.
+    fn known(&self) -> (Option<f64>, Option<Lack>) {
+        let score = self.score.filter(|score| (0.0..=1.0).contains(score));
+        match (score, self.lack) {
+            (Some(score), lack @ (None | Some(Lack::FeaturesStale))) => (Some(score), lack),
+            (None, None | Some(Lack::FeaturesStale)) => (None, Some(Lack::ModelFailed)),
+            (_, lack) => (None, lack),
+        }
+    }
+}
+
+/// That something was missing or late, and what the policy says for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fallback {
+    /// [`Lack::as_str`].
+    pub reason: Name,
+    /// `as_scored`, `rules_only`, `approve`, `review`, `challenge` or `decline`.
+    pub policy: Name,
 }
 
 /// What a decision comes to.
@@ -116,55 +166,119 @@ pub struct Facts<'a> {
 pub struct Outcome {
     /// What becomes of the payment.
     pub verdict: Verdict,
+    /// It waits until a person has looked at it.
+    pub hold: bool,
+    /// `low`, `medium`, `high` or `critical` by the score; `unknown` without one.
+    pub risk_level: Name,
     /// Score times amount, minor units, the exact product rounded half to even. Without a score 0: nothing is
     /// known, and an alert rule with a minimum loss does not match.
     pub expected_loss_minor: i64,
-    /// Why, weightiest first. Empty for an approval without an alert, which nobody asks about.
+    /// Why, weightiest first. For an approval without hold and alert, which nobody asks about, only lists and rules.
     pub reasons: Vec<Reason>,
-    /// The alert rule that raised an alert, if one did.
+    /// The rules that hold, in the order of the file, also those that were overruled.
+    pub rules: Vec<Name>,
+    /// The list entries that matched, each as `list/entity`, also those that were overruled.
+    pub lists: Vec<Name>,
+    /// The segment whose thresholds the score was set beside; `None` for those of all.
+    pub segment: Option<Name>,
+    /// The alert rule that raised an alert, if one did; a rule that holds where no alert rule matched.
     pub alert_rule: Option<Name>,
-    /// `no_model` or `model_failed` where the fallback decided and not a score.
-    pub fallback: Option<Name>,
+    /// What was missing or late, if anything.
+    pub fallback: Option<Fallback>,
+    /// Rules, and segments as `segment/name`, that had no value for this payment and counted as not holding.
+    pub broken: Vec<Name>,
 }
+
+/// What stood in for the score's vote, and why.
+type StoodIn = Option<(Lack, StandIn)>;
 
 impl Policy {
     /// `pol_` and 16 hexadecimal digits: a hash of what the file means. Comments, white space and the order of
-    /// keys do not change it; a threshold does.
+    /// keys do not change it; a threshold does, and the order of rules.
     pub fn version(&self) -> &Name {
         &self.version
     }
 
+    /// The file as it is written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Decides one payment. `plan` is made once of the features file by which `facts.vector` was computed.
     pub fn decide(&self, plan: &ReasonPlan, facts: &Facts<'_>) -> Outcome {
-        let score = match facts.score {
-            Some(score) if (0.0..=1.0).contains(&score) => Ok(score),
-            Some(_) => Err(Missing::ModelFailed),
-            None => Err(facts.missing),
+        let (score, stood_in) = self.trusted(facts);
+        let listed = facts.lists.matching(facts.payment, facts.at_ms);
+        let (payment, vector, constants) = (facts.payment, facts.vector, &self.constants);
+        let values = Values { payment, vector, score, listed: &listed, constants };
+        let judged = Judged::of(&self.contents.segments, &self.contents.rules, &values);
+
+        let thresholds = judged.segment.map_or(&self.contents.thresholds, |segment| &segment.thresholds);
+        let reached = score.and_then(|score| thresholds.bounds(facts.payment.amount).reached(score));
+        let by_score = reached.map_or(Verdict::Approve, |(verdict, _)| verdict);
+        let vote = stood_in.and_then(|(_, stand_in)| stand_in.verdict()).unwrap_or(by_score);
+        let (verdict, holding) = self.weighed(vote, &judged, &listed);
+
+        let expected_loss_minor = score.map_or(0, |score| expected_loss_minor(score, facts.payment.amount));
+        let alert_rule = self.alert_rule(verdict, expected_loss_minor).or(holding.map(|rule| &rule.name));
+        let explanation = Explanation {
+            codes: &self.codes,
+            listed: &listed,
+            judged: &judged,
+            vote,
+            score,
+            reached,
+            stood_in,
         };
-        let reached = score.ok().and_then(|score| self.thresholds.reached(score));
-        let verdict = match score {
-            Ok(_) => reached.map_or(Verdict::Approve, |(verdict, _)| verdict),
-            Err(Missing::NoModel) => self.fallback.no_model,
-            Err(Missing::ModelFailed) => self.fallback.model_failed,
-        };
-        let expected_loss_minor = score.map_or(0, |score| expected_loss_minor(score, facts.amount));
-        let alert_rule = self.alert_rules.iter().find(|rule| rule.matches(verdict, expected_loss_minor));
-        let mut reasons = Vec::new();
-        if verdict != Verdict::Approve || alert_rule.is_some() {
-            reasons.reserve_exact(MOST_REASONS);
-            reasons.push(match score {
-                Ok(score) => self.codes.score_reason(score, reached),
-                Err(missing) => self.codes.fallback_reason(missing, verdict),
-            });
-            plan.furthest(facts.vector, &mut reasons);
-        }
+        let asked = verdict != Verdict::Approve || holding.is_some() || alert_rule.is_some();
         Outcome {
             verdict,
+            hold: holding.is_some(),
+            risk_level: self.risk_levels.level(score).clone(),
             expected_loss_minor,
-            reasons,
-            alert_rule: alert_rule.map(|rule| rule.name.clone()),
-            fallback: score.err().map(|missing| self.codes.fallback(missing)),
+            reasons: if asked { explanation.in_full(plan, facts.vector) } else { explanation.in_brief() },
+            rules: judged.rules.iter().map(|rule| rule.name.clone()).collect(),
+            lists: listed.iter().map(|found| found.name.clone()).collect(),
+            segment: judged.segment.map(|segment| segment.name.clone()),
+            alert_rule: alert_rule.cloned(),
+            fallback: stood_in.map(|(lack, stand_in)| Fallback {
+                reason: self.codes.lack(lack),
+                policy: self.codes.stand_in(stand_in),
+            }),
+            broken: judged.broken,
         }
+    }
+
+    /// The score that counts, and what stands in for it.
+    fn trusted(&self, facts: &Facts<'_>) -> (Option<f64>, StoodIn) {
+        let (score, lack) = facts.known();
+        let stood_in = lack.map(|lack| (lack, self.contents.fallbacks.stand_in(lack)));
+        let counts = stood_in.is_none_or(|(_, stand_in)| stand_in == StandIn::AsScored);
+        (score.filter(|_| counts), stood_in)
+    }
+
+    /// The order of precedence: the vote, over it the rules, over them the lists. And the rule that holds, if any.
+    fn weighed<'p>(
+        &self,
+        vote: Verdict,
+        judged: &Judged<'p>,
+        listed: &[ListMatch<'_>],
+    ) -> (Verdict, Option<&'p Rule>) {
+        let vote = if judged.approves() { Verdict::Approve } else { vote };
+        let ruled = judged.severest().map_or(vote, |severest| severest.max(vote));
+        let on = |list| listed.iter().any(|found| found.listing.list == list);
+        let ListActions { block, allow } = self.contents.list_actions;
+        if on(ListKind::Block) {
+            (ruled.max(block), judged.holding())
+        } else if on(ListKind::Allow) {
+            (ruled.min(allow), None)
+        } else {
+            (ruled, judged.holding())
+        }
+    }
+
+    fn alert_rule(&self, verdict: Verdict, expected_loss_minor: i64) -> Option<&Name> {
+        let matches = |rule: &&AlertRule| rule.matches(verdict, expected_loss_minor);
+        self.contents.alert_rules.iter().find(matches).map(|rule| &rule.name)
     }
 }
 

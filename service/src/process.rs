@@ -16,15 +16,23 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 
+use crate::access::Callers;
 use crate::cli::CommandError;
-use crate::clock::SystemClock;
-use crate::config::Setup;
+use crate::clock::{Clock, SystemClock};
+use crate::config::{HttpConfig, Setup};
 use crate::crash_test;
-use crate::http::{self, Sources};
+use crate::http::{self, Entrance, Gate, Hosts, Renewal, Sources, Tls};
+use crate::index::DecisionIndex;
+use crate::indexer::Indexer;
+use crate::lists::ListBook;
 use crate::model_folder::{ModelEvent, ModelFolder};
+use crate::pipeline::{Deciders, DecidersOfNow};
+use crate::policy_file::{PolicyEvent, PolicyFile};
+use crate::registry::client::{RegistryClient, RegistrySource};
+use crate::rest::{Opening, Rest};
 use crate::stream::line::Watch;
 use crate::telemetry::{Board, Health, Part, Reporter, Standing, Telemetry, log};
-use crate::worker::{Drained, Phase, Worker};
+use crate::worker::{self, Drained, Phase, Worker};
 
 /// Told once where the page is, with what the telemetry will know.
 pub type Listening = Box<dyn FnOnce(SocketAddr, &Reporter) + Send>;
@@ -37,12 +45,15 @@ pub struct Extras {
     pub listening: Listening,
     /// Ends the process like a signal.
     pub until: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// Who may, when it is not the config that says so.
+    pub callers: Option<Callers>,
 }
 
 impl Default for Extras {
     fn default() -> Self {
         let listening = |address: SocketAddr, _: &Reporter| tracing::info!(%address, "listening");
-        Self { watch: Box::new(()), listening: Box::new(listening), until: Box::pin(std::future::pending()) }
+        let until = Box::pin(std::future::pending());
+        Self { watch: Box::new(()), listening: Box::new(listening), until, callers: None }
     }
 }
 
@@ -67,11 +78,18 @@ pub fn run(setup: Setup, runtime: &Runtime, extras: Extras) -> Result<Reporter, 
     let (end, ended) = watch::channel(false);
     let listener = runtime.block_on(TcpListener::bind(setup.config.http.listen));
     let listener = listener.with_context(|| format!("http.listen: {}", setup.config.http.listen))?;
-    (extras.listening)(listener.local_addr().context("http.listen")?, &reporter);
-    let page = runtime.spawn(http::serve(listener, sources(&reporter), told(ended)));
+    let address = listener.local_addr().context("http.listen")?;
+    let entrance = entrance(&setup, extras.callers, address, runtime);
+    let (opening, instance) = opening(&setup, &live)?;
+    let deciders = Arc::clone(&opening.deciders);
+    let beside = Beside::start(&setup, &opening, runtime, &stop)?;
+    let rest = Rest::start(&setup, opening, runtime.handle())?;
+    (extras.listening)(address, &reporter);
+    let page = runtime.spawn(http::serve(listener, entrance, sources(&reporter, &rest), told(ended)));
     reporter.health.set(Part::Http, Standing::Ready);
     let models = watch_models(folder, Arc::clone(&live), Arc::clone(&stop), reporter.clone())?;
-    let (line, mut line_ended) = start_line(setup, live, runtime, extras.watch, &stop, &reporter)?;
+    let (line, mut line_ended) =
+        start_line(Shared { setup, rest, deciders, instance }, runtime, extras.watch, &stop, &reporter)?;
     let done = runtime.block_on(async {
         let mut page = page;
         let done = tokio::select! {
@@ -90,24 +108,128 @@ pub fn run(setup: Setup, runtime: &Runtime, extras: Extras) -> Result<Reporter, 
     // They have said their last words; what panicked is said already.
     let _ = line.join();
     let _ = models.map(JoinHandle::join);
+    beside.join();
     finished(done)?;
     Ok(reporter)
 }
 
-fn sources(reporter: &Reporter) -> Sources {
+fn sources(reporter: &Reporter, rest: &Arc<Rest>) -> Sources {
     Sources {
         telemetry: Arc::clone(&reporter.telemetry),
         board: Arc::clone(&reporter.board),
         health: Arc::clone(&reporter.health),
         clock: Arc::new(SystemClock::default()),
+        rest: Some(Arc::clone(rest)),
     }
+}
+
+/// How one comes in, by the config or by a command's own callers; files that it comes from are watched.
+fn entrance(setup: &Setup, callers: Option<Callers>, address: SocketAddr, runtime: &Runtime) -> Entrance {
+    let (http, access) = (&setup.config.http, &setup.config.access);
+    let clock: Arc<dyn Clock + Sync> = Arc::new(SystemClock::default());
+    let wall_ms = clock.now().wall_ms;
+    if let Some(reason) = http.tls.as_ref().and_then(|tls| tls.identity.untimely(wall_ms)) {
+        tracing::warn!(reason, "clients will not take it");
+    }
+    let hosts = Hosts::of(address, default_port(http), &http.hosts);
+    let is_ours = callers.is_none();
+    let gate = Gate::new(callers.unwrap_or_else(|| access.callers.clone()), hosts, Arc::clone(&clock));
+    let tls = http.tls.as_ref().map(|tls| Arc::new(Tls::new(&tls.identity)));
+    let entrance = Entrance { gate: Arc::new(gate), tls };
+    if is_ours {
+        Renewal::of(&entrance, clock).start(access, http, runtime.handle());
+    }
+    entrance
+}
+
+/// The port that a browser leaves out of the host's name.
+fn default_port(http: &HttpConfig) -> u16 {
+    if http.tls.is_some() { 443 } else { 80 }
 }
 
 type Ending = oneshot::Receiver<anyhow::Result<Drained>>;
 
-fn start_line(
+/// What the door is opened with, and who this process is in the consumer group.
+fn opening(setup: &Setup, live: &Arc<Live>) -> anyhow::Result<(Opening, String)> {
+    let config = &setup.config;
+    let store = &config.store.path;
+    std::fs::create_dir_all(store).with_context(|| format!("store.path: {}", store.display()))?;
+    let instance = worker::instance(store).context("the store's member name")?;
+    let now_ms = SystemClock::default().now().wall_ms;
+    let policies = Arc::new(PolicyFile::open(&config.policy, (*setup.terms).clone(), now_ms)?);
+    let lists = Arc::new(ListBook::open(&store.join("lists.json"), &setup.terms)?);
+    let index = config
+        .decisions
+        .index
+        .then(|| DecisionIndex::open(&config.decisions.path, config.decisions.options(&config.limits)));
+    let (model, policy, list) = (Arc::clone(live), Arc::clone(&policies), Arc::clone(&lists));
+    let deciders: DecidersOfNow =
+        Arc::new(move || Deciders { model: model.get(), policy: policy.current(), lists: list.snapshot() });
+    let kafka = worker::options(setup, instance.clone());
+    Ok((Opening { kafka, deciders, index: index.transpose()?, lists, policies }, instance))
+}
+
+/// The threads beside the line: the index is filled, the policy file watched.
+struct Beside(Vec<JoinHandle<()>>);
+
+impl Beside {
+    fn start(
+        setup: &Setup,
+        opening: &Opening,
+        runtime: &Runtime,
+        stop: &Arc<AtomicBool>,
+    ) -> anyhow::Result<Self> {
+        let mut threads = Vec::new();
+        if let Some(index) = &opening.index {
+            let registry = &setup.config.registry;
+            let client = RegistryClient::new(&registry.url, registry.timeout.std())?;
+            let indexer = Indexer {
+                index: index.clone(),
+                kafka: opening.kafka.clone(),
+                source: RegistrySource::new(client, runtime.handle().clone()),
+                clock: Box::new(SystemClock::default()),
+                progress: Arc::default(),
+                stop: Arc::clone(stop),
+            };
+            let run = move || {
+                if let Err(error) = indexer.run() {
+                    tracing::error!(%error, "decisions are not indexed any more");
+                }
+            };
+            threads.push(std::thread::Builder::new().name("index".to_owned()).spawn(run)?);
+        }
+        let (policies, told) = (Arc::clone(&opening.policies), Arc::clone(stop));
+        let every = setup.config.policy_watch.std();
+        let watch = move || policies.watch(every, &SystemClock::default(), &told, policy_event);
+        threads.push(std::thread::Builder::new().name("policy".to_owned()).spawn(watch)?);
+        Ok(Self(threads))
+    }
+
+    fn join(self) {
+        // They have said their last words; what panicked is said already.
+        self.0.into_iter().for_each(|thread| _ = thread.join());
+    }
+}
+
+fn policy_event(event: PolicyEvent) {
+    match event {
+        PolicyEvent::Swapped { from, to } => tracing::info!(%from, %to, "another policy is live"),
+        PolicyEvent::Refused { problems } => {
+            tracing::error!(%problems, "the policy file was refused; the one before goes on");
+        }
+    }
+}
+
+/// What the line shares with the door.
+struct Shared {
     setup: Setup,
-    live: Arc<Live>,
+    rest: Arc<Rest>,
+    deciders: DecidersOfNow,
+    instance: String,
+}
+
+fn start_line(
+    shared: Shared,
     runtime: &Runtime,
     watch: Box<dyn Watch>,
     stop: &Arc<AtomicBool>,
@@ -117,9 +239,12 @@ fn start_line(
     watches.push(Box::new(reporter.clone()));
     watches.push(watch);
     let told = reporter.clone();
+    let Shared { setup, rest, deciders, instance } = shared;
     let worker = Worker {
         setup,
-        live,
+        rest,
+        deciders,
+        instance,
         runtime: runtime.handle().clone(),
         watch: Box::new(watches),
         report: Box::new(move |phase| match phase {

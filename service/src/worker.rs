@@ -12,7 +12,6 @@ use anyhow::Context;
 use feature_store::enricher::Enricher;
 use feature_store::files::FileOptions;
 use feature_store::store::Topic;
-use models::Live;
 use rand::RngExt;
 use schemas::contract::Contract;
 use tokio::runtime::Handle;
@@ -20,9 +19,11 @@ use tokio::runtime::Handle;
 use crate::clock::SystemClock;
 use crate::config::Setup;
 use crate::emit::{Bound, Emitter};
-use crate::pipeline::{Deciders, Pipeline};
+use crate::pipeline::{DecidersOfNow, Pipeline};
 use crate::registry::Schemas;
 use crate::registry::client::{RegistryClient, RegistryError, RegistrySource};
+use crate::rest::Rest;
+use crate::rest::engine::Engine;
 use crate::stream::kafka::{KafkaOptions, KafkaTransport};
 use crate::stream::line::{Line, LineError, LineLimits, LineState, OutboxLimits, Parts, Watch};
 use crate::stream::{Transport, TransportError};
@@ -60,10 +61,14 @@ pub struct Drained {
 pub struct Worker {
     /// Config, features, policy.
     pub setup: Setup,
-    /// The live model.
-    pub live: Arc<Live>,
     /// For questions to the registry.
     pub runtime: Handle,
+    /// The caller's door, which shares the state.
+    pub rest: Arc<Rest>,
+    /// What decides.
+    pub deciders: DecidersOfNow,
+    /// Who this member of the group is.
+    pub instance: String,
     /// Who is told of decisions.
     pub watch: Box<dyn Watch>,
     /// Who is told how the worker stands.
@@ -83,9 +88,13 @@ impl Worker {
         let config = &self.setup.config;
         let client = RegistryClient::new(&config.registry.url, config.registry.timeout.std())?;
         let enricher = self.open_store().context("the store cannot be opened")?;
-        let instance = instance(&config.store.path).context("the store's member name")?;
         let clock = SystemClock::default();
-        let mut transport = KafkaTransport::new(options(&self.setup, instance), Instant::now())?;
+        let pipeline = Pipeline::new(enricher, &config.mapping, config.limits.skew)
+            .with_accepted(Arc::clone(self.rest.accepted()));
+        // From here on callers may be answered: what the state lacks while brokers are waited for makes it stale.
+        self.rest.open(Engine::of(&pipeline, Arc::clone(self.rest.accepted())));
+        let options = options(&self.setup, self.instance.clone());
+        let mut transport = KafkaTransport::new(options, Instant::now())?;
         let Some(partitions) = self.wait_for(|worker| worker.partitions(&mut transport))? else {
             return Ok(Drained { unacknowledged: 0 });
         };
@@ -93,10 +102,8 @@ impl Worker {
             return Ok(Drained { unacknowledged: 0 });
         };
         let config = &self.setup.config;
-        let pipeline = Pipeline::new(enricher, &config.mapping, config.limits.skew);
         let source = RegistrySource::new(client, self.runtime.clone());
         let negative_ms = config.registry.negative_cache.0;
-        let (live, policy) = (Arc::clone(&self.live), Arc::clone(&self.setup.policy));
         let mut parts = Parts {
             transport,
             schemas: Schemas::new(
@@ -107,8 +114,8 @@ impl Worker {
             ),
             pipeline,
             emitter,
-            seal: None,
-            deciders: Box::new(move || Deciders { model: live.get(), policy: Arc::clone(&policy) }),
+            seal: Some(self.rest.seal().clone()),
+            deciders: Arc::clone(&self.deciders),
             clock: Box::new(clock),
             watch: std::mem::replace(&mut self.watch, Box::new(())),
             limits: limits(&self.setup),
@@ -141,6 +148,7 @@ impl Worker {
                     state.resident_bytes = Some(bytes);
                 }
                 reports += 1;
+                self.rest.freshness.line(&state);
                 (self.report)(Phase::Running(&state));
             }
             let wait = if line.is_busy() { SHORT_ROUND } else { ROUND };
@@ -230,7 +238,8 @@ enum Waiting {
     Never(anyhow::Error),
 }
 
-fn options(setup: &Setup, instance: String) -> KafkaOptions {
+/// The brokers and the topics of a config.
+pub fn options(setup: &Setup, instance: String) -> KafkaOptions {
     let kafka = setup.config.kafka.clone();
     KafkaOptions {
         bootstrap: kafka.bootstrap,
@@ -261,7 +270,10 @@ fn limits(setup: &Setup) -> LineLimits {
 }
 
 /// Who the store's owner is in the consumer group, also after a restart: a name kept in the store's folder.
-fn instance(store: &Path) -> std::io::Result<String> {
+///
+/// # Errors
+/// When the file cannot be read or written.
+pub fn instance(store: &Path) -> std::io::Result<String> {
     let file = store.join("member");
     match std::fs::read_to_string(&file) {
         Ok(name) if !name.trim().is_empty() => return Ok(name.trim().to_owned()),

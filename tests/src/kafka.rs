@@ -13,11 +13,23 @@ use schemas::contract::Contract;
 use schemas::document::Section;
 use schemas::mapping::PaymentMapping;
 use tempfile::TempDir;
+use tripline::access::{Key, RANDOM_BYTES};
 
 use crate::checker::Seen;
 use crate::memory::{Applied, CONFIG, FEATURES, LATENESS_MS, POLICY, REMEMBER_MS, SKEW_MS};
 use crate::process::Process;
 use crate::servers::{Servers, Stored};
+
+/// A keys file.
+fn keys(callers: &[(&str, &str, &Key)]) -> String {
+    let caller = |(name, role, key): &(&str, &str, &Key)| {
+        format!(
+            "[[caller]]\nname = \"{name}\"\nrole = \"{role}\"\nkeys = [\"{}\"]\nrate = \"100000/s\"\n",
+            key.hash()
+        )
+    };
+    callers.iter().map(caller).collect()
+}
 
 /// Topics, a config and a store of its own.
 pub struct World {
@@ -70,13 +82,22 @@ url = "{registry}"
 register = true
 [http]
 listen = "127.0.0.1:0"
+[access]
+keys = "keys.toml"
 "#
         );
         let write = |file: &str, text: &str| std::fs::write(dir.path().join(file), text).unwrap();
+        let (key, other) = (Key::of([7; RANDOM_BYTES]), Key::of([9; RANDOM_BYTES]));
+        write("keys.toml", &keys(&[("tests", "admin", &key), ("checkout", "scorer", &other)]));
         write("tripline.toml", &text);
         write("features.toml", features);
         write("policy.toml", policy);
         World { servers, name: name.to_owned(), dir, ids, partitions, producer: servers.producer() }
+    }
+
+    /// A key that may do everything.
+    pub fn key() -> String {
+        Key::of([7; RANDOM_BYTES]).reveal().to_owned()
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -103,6 +124,16 @@ listen = "127.0.0.1:0"
         while let Err((error, back)) = self.producer.send(record) {
             assert_eq!(error.rdkafka_error_code(), Some(rdkafka::types::RDKafkaErrorCode::QueueFull));
             record = back;
+            self.producer.poll(Duration::from_millis(10));
+        }
+        self.producer.poll(Duration::ZERO);
+    }
+
+    /// Sends a payment to the partition of its key, as the door does.
+    pub fn send_by_key(&self, key: &[u8], value: &[u8]) {
+        let topic = self.topic("transactions");
+        while let Err((error, _)) = self.producer.send(BaseRecord::to(&topic).key(key).payload(value)) {
+            assert_eq!(error.rdkafka_error_code(), Some(rdkafka::types::RDKafkaErrorCode::QueueFull));
             self.producer.poll(Duration::from_millis(10));
         }
         self.producer.poll(Duration::ZERO);

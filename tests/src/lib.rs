@@ -9,6 +9,7 @@
     reason = "a test that cannot go on should stop and say why"
 )]
 
+pub mod caller;
 pub mod checker;
 pub mod kafka;
 pub mod memory;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 pub struct Process {
     child: Child,
     pub log: PathBuf,
+    started: usize,
 }
 
 /// The binary that was built beside the tests.
@@ -22,6 +23,8 @@ pub fn binary() -> PathBuf {
 impl Process {
     /// Starts a command; its log is appended to `log`.
     pub fn start(args: &[&str], variables: &[(&str, &str)], log: &Path) -> Process {
+        // Processes that wrote this log before, and this one.
+        let started = 1 + std::fs::read_to_string(log).unwrap_or_default().matches("listening").count();
         let file = File::options().create(true).append(true).open(log).unwrap();
         let child = Command::new(binary())
             .args(args)
@@ -31,7 +34,12 @@ impl Process {
             .stderr(file)
             .spawn()
             .unwrap();
-        Process { child, log: log.to_owned() }
+        Process { child, log: log.to_owned(), started }
+    }
+
+    /// How often "listening" stands in the log once this process listens.
+    pub fn started(&self) -> usize {
+        self.started
     }
 
     pub fn id(&self) -> u32 {

@@ -36,6 +36,8 @@ mod kill;
 mod reload;
 #[path = "suite/replay.rs"]
 mod replay;
+#[path = "suite/rest.rs"]
+mod rest;
 #[path = "suite/scores.rs"]
 mod scores;
 #[path = "suite/stream.rs"]

@@ -109,7 +109,7 @@ fn what_is_not_decided_leaves_no_trace() {
     let accepted = Accepted::default();
     let one = payment("a", "c", 1);
     assert!(matches!(accepted.begin(&one), Begin::New));
-    accepted.abandon(&one);
+    accepted.leave(&one);
     assert!(accepted.open() == 0 && accepted.waits(&one).is_none());
 }
 

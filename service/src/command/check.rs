@@ -3,9 +3,11 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use schemas::time::DurationMs;
+use schemas::time::{DurationMs, EventTime};
 
-use crate::config::{self, Setup};
+use crate::access::Census;
+use crate::clock::{Clock, SystemClock};
+use crate::config::{self, Config, Setup};
 
 /// The exit code when the user's input is wrong and nothing was done.
 pub const EXIT_WRONG_INPUT: u8 = 2;
@@ -36,7 +38,7 @@ pub fn run(
 }
 
 fn summary(setup: &Setup, out: &mut impl Write) -> io::Result<()> {
-    let Setup { config, definitions, policy } = setup;
+    let Setup { config, definitions, policy, .. } = setup;
     let entities: Vec<_> = config.mapping.entities.iter().map(|entity| entity.name.as_str()).collect();
     let reach_ms = definitions.plans.iter().map(|plan| plan.reach_ms).max().unwrap_or_default();
     let kafka = &config.kafka;
@@ -51,7 +53,47 @@ fn summary(setup: &Setup, out: &mut impl Write) -> io::Result<()> {
         None => writeln!(out, "  model     none: the policy's fallback decides")?,
     }
     writeln!(out, "  topics    in {} and {}", kafka.transactions, kafka.labels)?;
-    writeln!(out, "            out {}, {} and {}", kafka.decisions, kafka.alerts, kafka.dead_letters)
+    writeln!(out, "            out {}, {} and {}", kafka.decisions, kafka.alerts, kafka.dead_letters)?;
+    let wall_ms = SystemClock::default().now().wall_ms;
+    listener(config, wall_ms, out)?;
+    access(config, wall_ms, out)
+}
+
+fn listener(config: &Config, wall_ms: i64, out: &mut impl Write) -> io::Result<()> {
+    let http = &config.http;
+    let Some(tls) = &http.tls else {
+        let reach = if http.listen.ip().is_loopback() {
+            "this machine only"
+        } else {
+            "insecure: others can read keys and payments on their way, unless a proxy in front does the TLS"
+        };
+        return writeln!(out, "  http      {} without TLS; {reach}", http.listen);
+    };
+    let until_ms = tls.identity.until_ms();
+    let until =
+        EventTime::from_ms(until_ms).map_or_else(|| "the end of time".to_owned(), |time| time.to_string());
+    writeln!(out, "  http      {} with TLS, the certificate is good until {until}", http.listen)?;
+    match tls.identity.untimely(wall_ms) {
+        Some(reason) => writeln!(out, "            note: {reason}: clients will not take it"),
+        None => Ok(()),
+    }
+}
+
+fn access(config: &Config, wall_ms: i64, out: &mut impl Write) -> io::Result<()> {
+    let census = config.access.callers.census(wall_ms);
+    if config.access.file.is_none() {
+        writeln!(
+            out,
+            "  access    no keys: the probes answer and nothing else does; `tripline key new` makes a key"
+        )?;
+    } else {
+        let Census { callers, keys, expired, .. } = census;
+        writeln!(out, "  access    callers: {callers}, keys: {keys}, expired of them: {expired}")?;
+    }
+    if census.anonymous.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "            open to everybody: {}", census.anonymous)
 }
 
 #[cfg(test)]

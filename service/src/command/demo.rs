@@ -13,6 +13,7 @@ use schemas::time::{DAY_MS, DurationMs};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
+use crate::access::{Callers, Key};
 use crate::cli::CommandError;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{KafkaConfig, Setup, environment, load};
@@ -53,13 +54,16 @@ pub fn run(listen: SocketAddr, lasts: Option<DurationMs>, rate: f64) -> Result<(
     let setup = load(&config, &sets, environment)?;
     let stop = Arc::new(AtomicBool::new(false));
     let live = Arc::new(AtomicBool::new(false));
+    let key = super::key::random()?;
+    let callers = Callers::demo(&key);
     let feeding = Feeding::new(&broker, &setup, rate, lasts, &stop, &live)?;
     let (end, ended) = tokio::sync::oneshot::channel::<()>();
     let extras = Extras {
         watch: Box::new(Terminal::new(live)),
         listening: Box::new(move |address, reporter| {
-            feeding.start(address, Arc::clone(&reporter.telemetry), end)
+            feeding.start(address, key, Arc::clone(&reporter.telemetry), end)
         }),
+        callers: Some(callers),
         until: Box::pin(async {
             // An error: the feeder died, and says why itself.
             let _ = ended.await;
@@ -115,12 +119,18 @@ impl Feeding {
     }
 
     /// Sends in a thread of its own; `end` is told when the demo's time is over.
-    fn start(self, page: SocketAddr, telemetry: Arc<Telemetry>, end: tokio::sync::oneshot::Sender<()>) {
+    fn start(
+        self,
+        page: SocketAddr,
+        key: Key,
+        telemetry: Arc<Telemetry>,
+        end: tokio::sync::oneshot::Sender<()>,
+    ) {
         let Self { mut feeder, rate, lasts, stop, live } = self;
         let send = move || {
             let done = history(&mut feeder, &telemetry, &stop).and_then(|()| {
                 if !stop.load(Ordering::Relaxed) {
-                    welcome(page, rate, feeder.sent()).context("standard output")?;
+                    welcome(page, &key, rate, feeder.sent()).context("standard output")?;
                 }
                 live.store(true, Ordering::Relaxed);
                 let until = lasts.map(|lasts| Instant::now() + lasts.std());
@@ -155,13 +165,14 @@ fn history(feeder: &mut Feeder, telemetry: &Telemetry, stop: &AtomicBool) -> any
     Ok(())
 }
 
-fn welcome(page: SocketAddr, rate: f64, history: u64) -> std::io::Result<()> {
+fn welcome(page: SocketAddr, key: &Key, rate: f64, history: u64) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "Tripline is deciding simulated payments, {rate} a second, after {history} of history.")?;
     writeln!(out)?;
     writeln!(out, "  the board   http://{page}/")?;
     writeln!(out, "  numbers     curl http://{page}/metrics")?;
     writeln!(out, "  health      curl http://{page}/readyz")?;
+    writeln!(out, "  your key    {} (for this run; it may everything)", key.reveal())?;
     writeln!(out, "  faster      tripline demo --rate 2000")?;
     writeln!(out)?;
     writeln!(out, "Below: each payment that raises an alert. Ctrl-C ends the demo.")?;

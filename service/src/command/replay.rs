@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::cli::{CommandError, ConfigArgs};
 use crate::model_folder::ModelFolder;
 use crate::pipeline::Deciders;
+use crate::policy::Lists;
 use crate::replay::{Counts, Files, Replay, ReplayError};
 use crate::telemetry::process_figures;
 
@@ -50,7 +51,7 @@ pub fn run(config: &ConfigArgs, args: &ReplayArgs) -> Result<(), CommandError> {
         mapping: Arc::clone(&setup.config.mapping),
         definitions: Arc::clone(&setup.definitions),
         limits: &setup.config.limits,
-        deciders: Deciders { model, policy: Arc::clone(&setup.policy) },
+        deciders: Deciders { model, policy: Arc::clone(&setup.policy), lists: Arc::new(Lists::empty()) },
     };
     let bar = ProgressBar::new(0);
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} payments, {per_sec}, {eta} left");

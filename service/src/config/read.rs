@@ -3,26 +3,28 @@
 //! Every key is `required`: the default file lies under the user's, so a key that is missing has been forgotten
 //! there, and a test says so.
 
-use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use feature_store::files::JournalSync;
-use schemas::document::{FromToml, Section};
+use schemas::document::Section;
 use schemas::mapping::PaymentMapping;
 use schemas::problem::{Problem, Problems};
 use schemas::time::{DAY_MS, DurationMs, HOUR_MS, MINUTE_MS, SECOND_MS};
 use toml::{Table, Value};
 
+use super::access::AccessConfig;
+use super::decisions::DecisionsConfig;
+use super::http::HttpConfig;
 use super::kafka::KafkaConfig;
 use super::layers::Layers;
+use super::rest::RestConfig;
 use super::{
-    Config, DEFAULTS, HttpConfig, LimitsConfig, LogConfig, LogFormat, ModelsConfig, RegistryConfig,
-    StoreConfig, text,
+    Config, DEFAULTS, LimitsConfig, LogConfig, LogFormat, ModelsConfig, RegistryConfig, StoreConfig, text,
 };
 
-const MIB: i64 = 1 << 20;
+pub(super) const MIB: i64 = 1 << 20;
 
 /// What came of the config file, for the files that it names.
 pub(super) struct Read {
@@ -74,13 +76,15 @@ pub(super) fn over(default: Table, path: &Path, sets: &[String], env: &[(String,
     let policy = named_file(&mut root, "policy", folder);
     let paths = features.as_ref().zip(policy.as_ref());
     let paths = paths.map(|(features, policy)| (features.0.clone(), policy.0.clone()));
-    let config = resolved(&mut root, path, folder, env, paths);
+    let mut more = Problems::default();
+    let config = resolved(&mut root, path, folder, env, paths, &mut more);
     drop(root);
     problems.append(&mut layers.problems);
     problems.extend(sink.problems().0.into_iter().map(|problem| match layers.origin(&problem.key) {
         Some(origin) => Problem { file: origin.to_owned(), ..problem },
         None => problem,
     }));
+    problems.append(&mut more.0);
     let for_user = |(path, text): (PathBuf, String)| (path.display().to_string(), text);
     Read {
         config,
@@ -104,13 +108,15 @@ fn parsed(name: &str, text: &str) -> (Table, Vec<Problem>) {
     }
 }
 
-/// Reads every section. `files` are the features file and the policy file, where they can be read.
+/// Reads every section. `files` are the features file and the policy file, where they can be read; what is wrong with
+/// other files that a section names goes to `more`.
 fn resolved(
     root: &mut Section,
     path: &Path,
     folder: &Path,
     env: &[(String, String)],
     files: Option<(PathBuf, PathBuf)>,
+    more: &mut Problems,
 ) -> Option<Config> {
     let mapping = if root.has("payment") {
         PaymentMapping::read(root.section("payment"))
@@ -122,12 +128,16 @@ fn resolved(
         );
         None
     };
+    let policy_watch = time(root, "policy_watch", 100..=HOUR_MS);
     let models = models(root.section("models"), folder);
     let kafka = KafkaConfig::read(root.section("kafka"), env);
     let registry = registry(root.section("registry"));
     let store = store(root.section("store"), folder);
     let limits = limits(root.section("limits"));
-    let http = http(root.section("http"));
+    let http = HttpConfig::read(root.section("http"), folder);
+    let access = AccessConfig::read(root.section("access"), folder, more);
+    let rest = RestConfig::read(root.section("rest"), mapping.as_ref());
+    let decisions = DecisionsConfig::read(root.section("decisions"), folder, limits.as_ref());
     let log = log(root.section("log"));
     let (features, policy) = files?;
     Some(Config {
@@ -136,28 +146,26 @@ fn resolved(
         mapping: Arc::new(mapping?),
         features,
         policy,
+        policy_watch: policy_watch?,
         models: models?,
         kafka: kafka?,
         registry: registry?,
         store: store?,
         limits: limits?,
         http: http?,
+        rest: rest?,
+        decisions: decisions?,
+        access: access?,
         log: log?,
     })
 }
 
-/// The file that a key names, with its text.
+/// The file that a key must name, with its text.
 fn named_file(root: &mut Section, key: &str, folder: &Path) -> Option<(PathBuf, String)> {
-    let named: String = root.required(key)?;
-    let path = folder.join(&named);
-    match text::read(&path) {
-        Ok(text) => Some((path, text)),
-        Err(found) => {
-            let expected = format!("the path of a TOML file in UTF-8, from the folder {}", folder.display());
-            root.report(key, format!("\"{named}\", where there is {found}"), expected);
-            None
-        }
+    if !root.has(key) {
+        return root.required::<String>(key).and(None);
     }
+    text::named(root, key, folder, "a TOML file in UTF-8")
 }
 
 /// The mapping as far as the features file needs it: its entities and fields. What else is wrong with `[payment]` is
@@ -310,20 +318,6 @@ fn limits(mut section: Section) -> Option<LimitsConfig> {
     })
 }
 
-struct Listen(SocketAddr);
-
-impl FromToml for Listen {
-    const EXPECTED: &'static str = "an IP address and a port, such as \"127.0.0.1:8080\" or \"[::1]:8080\"";
-    fn from_toml(value: &Value) -> Option<Self> {
-        value.as_str()?.parse().ok().map(Self)
-    }
-}
-
-fn http(mut section: Section) -> Option<HttpConfig> {
-    let Listen(listen) = section.required("listen")?;
-    Some(HttpConfig { listen })
-}
-
 fn log(mut section: Section) -> Option<LogConfig> {
     required_word(&mut section, "format");
     let format = section.word("format", &[("human", LogFormat::Human), ("json", LogFormat::Json)]);
@@ -347,7 +341,7 @@ fn required_word(section: &mut Section, key: &str) {
 }
 
 /// A whole number within bounds.
-fn whole(section: &mut Section, key: &str, within: RangeInclusive<i64>) -> Option<usize> {
+pub(super) fn whole(section: &mut Section, key: &str, within: RangeInclusive<i64>) -> Option<usize> {
     let value: i64 = section.required(key)?;
     if !within.contains(&value) {
         section.report(key, value.to_string(), format!("{} to {}", within.start(), within.end()));
@@ -357,7 +351,7 @@ fn whole(section: &mut Section, key: &str, within: RangeInclusive<i64>) -> Optio
 }
 
 /// A duration within bounds, milliseconds.
-fn time(section: &mut Section, key: &str, within: RangeInclusive<i64>) -> Option<DurationMs> {
+pub(super) fn time(section: &mut Section, key: &str, within: RangeInclusive<i64>) -> Option<DurationMs> {
     let value: DurationMs = section.required(key)?;
     if !within.contains(&value.0) {
         let (from, to) = (DurationMs(*within.start()), DurationMs(*within.end()));

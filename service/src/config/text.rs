@@ -2,7 +2,9 @@
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use schemas::document::Section;
 
 /// Largest file, bytes: a thousand times what a person writes.
 const MAX_FILE_BYTES: u64 = 4 << 20;
@@ -11,7 +13,7 @@ const MAX_FILE_BYTES: u64 = 4 << 20;
 ///
 /// # Errors
 /// What was found there instead of a text, for a `Problem`.
-pub(super) fn read(path: &Path) -> Result<String, String> {
+pub(crate) fn read(path: &Path) -> Result<String, String> {
     // Asked before opening: a FIFO would wait for a writer for ever.
     let meta = fs::metadata(path).map_err(|error| found(&error))?;
     if meta.is_dir() {
@@ -28,6 +30,25 @@ pub(super) fn read(path: &Path) -> Result<String, String> {
     }
     String::from_utf8(bytes)
         .map_err(|error| format!("a file that is not UTF-8 (byte {})", error.utf8_error().valid_up_to() + 1))
+}
+
+/// The file that a key names, with its text; `None` without the key, or when it is reported. `kind` is what it should be.
+pub(super) fn named(
+    section: &mut Section,
+    key: &str,
+    folder: &Path,
+    kind: &str,
+) -> Option<(PathBuf, String)> {
+    let named: String = section.optional(key)?;
+    let path = folder.join(&named);
+    match read(&path) {
+        Ok(text) => Some((path, text)),
+        Err(found) => {
+            let expected = format!("the path of {kind}, from the folder {}", folder.display());
+            section.report(key, format!("\"{named}\", where there is {found}"), expected);
+            None
+        }
+    }
 }
 
 fn found(error: &std::io::Error) -> String {

@@ -3,6 +3,9 @@
 //! One rule covers slow headers, slow bodies, idle connections and clients that do not read: within
 //! [`PATIENCE`] of coming in, or of the last byte that it took from us, a client has sent its whole next request.
 //! Without it a few hundred clients that send a byte a minute would hold every place.
+//!
+//! With TLS a connection is greeted in its own task, when its first byte is asked for: the loop that accepts never waits
+//! for a handshake. Handshakes are bounded in number by the places and in time by [`HANDSHAKE`].
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,11 +14,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::serve::Listener;
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep};
+use tokio_rustls::Accept;
+use tokio_rustls::server::TlsStream;
+
+use super::tls::Tls;
 
 /// Connections at once: a board in some browsers, a scraper or two, probes; far below the usual limit of 1,024 files.
 const PLACES: usize = 256;
@@ -23,22 +31,34 @@ const PLACES: usize = 256;
 /// How long a client may keep us waiting.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long a TLS handshake may take: three round trips to the other side of the world, on a bad day.
+const HANDSHAKE: Duration = Duration::from_secs(5);
+
 /// A listener with a bound.
 pub struct Door {
     listener: TcpListener,
     places: Arc<Semaphore>,
     patience: Duration,
+    tls: Option<Arc<Tls>>,
+    handshake: Duration,
 }
 
 impl Door {
-    /// A door with the usual bounds.
-    pub fn new(listener: TcpListener) -> Self {
-        Self::bounded(listener, PLACES, PATIENCE)
+    /// A door with the usual bounds; with TLS when there is something to greet with.
+    pub fn new(listener: TcpListener, tls: Option<Arc<Tls>>) -> Self {
+        Self { tls, ..Self::bounded(listener, PLACES, PATIENCE) }
     }
 
-    /// A door with other bounds.
+    /// A door with other bounds, without TLS.
     pub fn bounded(listener: TcpListener, places: usize, patience: Duration) -> Self {
-        Self { listener, places: Arc::new(Semaphore::new(places)), patience }
+        let places = Arc::new(Semaphore::new(places));
+        Self { listener, places, patience, tls: None, handshake: HANDSHAKE }
+    }
+
+    /// The same door with TLS.
+    #[cfg(test)]
+    pub fn secured(self, tls: Arc<Tls>, handshake: Duration) -> Self {
+        Self { tls: Some(tls), handshake, ..self }
     }
 }
 
@@ -57,8 +77,12 @@ impl Listener for Door {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY");
         }
-        let patience = self.patience;
-        (Visitor { stream, patience, until: Box::pin(sleep(patience)), _place: place }, address)
+        let (stream, within) = match &self.tls {
+            None => (Stream::Plain(stream), self.patience),
+            Some(tls) => (Stream::Greeting(Box::new(tls.acceptor().accept(stream))), self.handshake),
+        };
+        let until = Box::pin(sleep(within));
+        (Visitor { stream, patience: self.patience, until, _place: place }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -66,9 +90,28 @@ impl Listener for Door {
     }
 }
 
+/// Where a connection comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct Remote(pub SocketAddr);
+
+impl Connected<IncomingStream<'_, Door>> for Remote {
+    fn connect_info(stream: IncomingStream<'_, Door>) -> Self {
+        Self(*stream.remote_addr())
+    }
+}
+
+/// How a connection speaks. Boxed, since a TLS session is a kilobyte and most of a plain door's connections have none.
+enum Stream {
+    Plain(TcpStream),
+    Greeting(Box<Accept<TcpStream>>),
+    Secure(Box<TlsStream<TcpStream>>),
+    /// The handshake failed.
+    Gone,
+}
+
 /// A connection.
 pub struct Visitor {
-    stream: TcpStream,
+    stream: Stream,
     patience: Duration,
     until: Pin<Box<Sleep>>,
     _place: OwnedSemaphorePermit,
@@ -79,6 +122,30 @@ impl Visitor {
     fn waiting<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         ready!(self.until.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    fn patience_anew(&mut self) {
+        let until = Instant::now() + self.patience;
+        self.until.as_mut().reset(until);
+    }
+
+    /// The greeting, if it is not over yet.
+    fn poll_greeted(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Stream::Greeting(greeting) = &mut self.stream else { return Poll::Ready(Ok(())) };
+        match Pin::new(greeting.as_mut()).poll(cx) {
+            Poll::Pending => self.waiting(cx),
+            Poll::Ready(Ok(stream)) => {
+                self.stream = Stream::Secure(Box::new(stream));
+                self.patience_anew();
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(error)) => {
+                tracing::debug!(%error, "a TLS handshake failed");
+                // It must not be asked again.
+                self.stream = Stream::Gone;
+                Poll::Ready(Err(error))
+            }
+        }
     }
 }
 
@@ -92,7 +159,15 @@ impl AsyncRead for Visitor {
         if self.until.is_elapsed() {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
-        match Pin::new(&mut self.stream).poll_read(cx, into) {
+        ready!(self.poll_greeted(cx))?;
+        let read = match &mut self.stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_read(cx, into),
+            Stream::Secure(stream) => Pin::new(stream.as_mut()).poll_read(cx, into),
+            Stream::Greeting(_) | Stream::Gone => {
+                return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+            }
+        };
+        match read {
             Poll::Pending => self.waiting(cx),
             done => done,
         }
@@ -101,21 +176,45 @@ impl AsyncRead for Visitor {
 
 impl AsyncWrite for Visitor {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match Pin::new(&mut self.stream).poll_write(cx, bytes) {
+        ready!(self.poll_greeted(cx))?;
+        let written = match &mut self.stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Stream::Secure(stream) => Pin::new(stream.as_mut()).poll_write(cx, bytes),
+            Stream::Greeting(_) | Stream::Gone => {
+                return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+            }
+        };
+        match written {
             Poll::Pending => self.waiting(cx),
             done => {
-                let until = Instant::now() + self.patience;
-                self.until.as_mut().reset(until);
+                self.patience_anew();
                 done
             }
         }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = match &mut self.stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Stream::Secure(stream) => Pin::new(stream.as_mut()).poll_flush(cx),
+            Stream::Greeting(_) | Stream::Gone => return Poll::Ready(Ok(())),
+        };
+        match flushed {
+            // A session keeps up to 64 KiB that the client does not take.
+            Poll::Pending => self.waiting(cx),
+            done => done,
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let shut = match &mut self.stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Stream::Secure(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),
+            Stream::Greeting(_) | Stream::Gone => return Poll::Ready(Ok(())),
+        };
+        match shut {
+            Poll::Pending => self.waiting(cx),
+            done => done,
+        }
     }
 }

@@ -9,10 +9,12 @@ use schemas::decision::Verdict;
 use schemas::reject::RejectCode;
 
 use super::*;
+use crate::access::{Callers, Key, RANDOM_BYTES};
 use crate::clock::SystemClock;
 use crate::stream::line::LineState;
 use crate::telemetry::{Kind, LabelOutcome, Metric, Part, Standing};
 
+mod entrance;
 mod made_up;
 
 fn sources() -> Sources {
@@ -21,7 +23,18 @@ fn sources() -> Sources {
         board: Arc::new(Board::default()),
         health: Arc::new(Health::new(&[Part::Stream, Part::Registry])),
         clock: Arc::new(SystemClock::default()),
+        rest: None,
     }
+}
+
+/// Everybody sees the page, and one has a key for all, as in the demo.
+fn gate(address: SocketAddr) -> Arc<Gate> {
+    let hosts = Hosts::of(address, 80, &["here".to_owned()]);
+    Arc::new(Gate::new(Callers::demo(&demo_key()), hosts, Arc::new(SystemClock::default())))
+}
+
+fn demo_key() -> Key {
+    Key::of([5; RANDOM_BYTES])
 }
 
 /// A server on a free port; it ends when the sender does.
@@ -31,7 +44,8 @@ async fn serving(
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
-    let server = tokio::spawn(serve(listener, sources, async move {
+    let entrance = Entrance { gate: gate(address), tls: None };
+    let server = tokio::spawn(serve(listener, entrance, sources, async move {
         let _ = stopped.await;
     }));
     (address, stop, server)
@@ -102,14 +116,15 @@ async fn what_is_not_there_is_a_problem() {
         ("POST", "/nothing", "", 404, "not_found"),
         ("POST", "/v1/board", "", 405, "method_not_allowed"),
         ("DELETE", "/", "", 405, "method_not_allowed"),
-        ("GET", "/v1/board", "content-length: 65537\r\n", 413, "body_too_large"),
+        ("GET", "/v1/board", "content-length: 65537\r\n", 413, "payload_too_large"),
     ];
     for (method, path, headers, status, code) in cases {
         let answer = ask_with(address, method, path, headers).await;
         let problem = answer.json();
         assert_eq!(answer.status, status, "{method} {path}");
         assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{method} {path}");
-        assert_eq!((&problem["type"], &problem["code"]), (&"about:blank".into(), &code.into()));
+        assert_eq!(problem["code"], code);
+        assert_eq!(problem["type"], format!("/problems/{code}"));
         assert_eq!(problem["status"], status);
         assert_eq!(
             answer.header("allow").is_some(),
@@ -303,7 +318,7 @@ async fn i16_a_slow_client_is_sent_away_and_places_are_bounded() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let door = Door::bounded(listener, 1, Duration::from_millis(400));
-    tokio::spawn(axum::serve(door, router(sources())).into_future());
+    tokio::spawn(axum::serve(door, router(gate(address), sources())).into_future());
     // A byte now and then does not buy it time.
     let slow = tokio::task::spawn_blocking(move || {
         let mut stream = TcpStream::connect(address).unwrap();
@@ -339,5 +354,6 @@ async fn made_up_board() {
         made_up::past(&sources);
         tokio::spawn(made_up::traffic(sources.clone()));
     }
-    serve(listener, sources, tokio::time::sleep(Duration::from_secs(300))).await.unwrap();
+    let entrance = Entrance { gate: gate(listener.local_addr().unwrap()), tls: None };
+    serve(listener, entrance, sources, tokio::time::sleep(Duration::from_secs(300))).await.unwrap();
 }

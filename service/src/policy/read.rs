@@ -1,22 +1,31 @@
 //! The policy file, read and checked.
 
-use std::hash::Hasher;
+use std::sync::Arc;
 
 use schemas::decision::Verdict;
 use schemas::document::{FromToml, Section, quoted};
 use schemas::name::Name;
 use schemas::payment::MAX_AMOUNT_MINOR;
-use schemas::problem::Problems;
-use siphasher::sip::SipHasher13;
+use schemas::problem::{Problem, Problems};
 use toml::Value;
 
 use super::code::Codes;
-use super::{AlertRule, Fallback, Policy, Thresholds};
+use super::cost::Costs;
+use super::fallback::{Fallbacks, Lack, StandIn};
+use super::position::Positions;
+use super::risk::RiskLevels;
+use super::terms::Terms;
+use super::threshold::{Bounds, Thresholds};
+use super::version::version;
+use super::{AlertRule, Contents, ListActions, Policy};
+
+mod condition;
+mod price;
 
 /// Most alert rules of a policy: each is looked at for every payment until one matches.
 const MAX_ALERT_RULES: usize = 100;
 
-/// Longest name of an alert rule, bytes: it is in every alert that the rule raises.
+/// Longest name of a rule or a segment, bytes: it is in decisions and alerts.
 const MAX_RULE_NAME: usize = 64;
 
 /// A probability.
@@ -30,7 +39,7 @@ impl FromToml for Score {
     }
 }
 
-/// An alert rule's name.
+/// The name of a rule, a segment or an alert rule.
 struct RuleName(String);
 
 impl FromToml for RuleName {
@@ -47,42 +56,111 @@ impl Policy {
     /// has a score, and one without alert rules raises none.
     ///
     /// # Errors
-    /// Every problem of the file.
-    pub fn parse(file: &str, text: &str) -> Result<Policy, Problems> {
+    /// Every problem of the file, each with line and column.
+    pub fn parse(file: &str, text: &str, terms: &Terms) -> Result<Policy, Problems> {
         let (mut root, sink) = Section::open(file, text);
-        let thresholds = thresholds(root.section("thresholds"));
-        let fallback = fallback(root.section("fallback"));
-        let alert_rules = alert_rules(&mut root);
+        let positions = Positions::of(text);
+        let costs = price::costs(&mut root);
+        let conditions = condition::all(&mut root, costs, terms, &positions);
+        let thresholds = thresholds(root.section("thresholds"), costs);
+        price::used(&root, costs, conditions.thresholds.iter().chain([&thresholds]));
+        let bounds = match thresholds {
+            Thresholds::Fixed(bounds) => bounds,
+            Thresholds::Computed(_) => Bounds::default(),
+        };
+        let contents = Contents {
+            thresholds,
+            fallbacks: fallbacks(root.section("fallback")),
+            alert_rules: alert_rules(&mut root),
+            rules: conditions.rules,
+            segments: conditions.segments,
+            list_actions: list_actions(root.section("lists")),
+            risk_levels: risk_levels(root.section("risk_levels")),
+        };
         drop(root);
-        let version = version(thresholds, fallback, &alert_rules);
-        let policy = Policy { thresholds, fallback, alert_rules, codes: Codes::new(), version };
-        sink.problems().or(Some(policy))
+        let policy = Policy {
+            risk_levels: RiskLevels::of(contents.risk_levels, bounds),
+            codes: Codes::new(),
+            version: version(&contents),
+            text: Arc::from(text),
+            constants: conditions.constants,
+            contents,
+        };
+        located(sink.problems(), &positions).or(Some(policy))
     }
 }
 
-fn thresholds(mut section: Section) -> Thresholds {
+/// The problems with line and column behind their keys, in the order of the file.
+fn located(problems: Problems, positions: &Positions<'_>) -> Problems {
+    let with_position = |problem: Problem| match positions.key(&problem.key) {
+        Some(position) if !problem.key.contains("(line ") => {
+            Problem { key: format!("{} ({position})", problem.key), ..problem }
+        }
+        _ => problem,
+    };
+    Problems(problems.0.into_iter().map(with_position).collect())
+}
+
+/// The thresholds of one table; `costs` are those it may be computed of.
+fn thresholds(mut section: Section, costs: Option<Costs>) -> Thresholds {
+    let computed = section.or("computed", false);
     let mut score = |key| section.optional::<Score>(key).map(|score| score.0);
-    let thresholds =
-        Thresholds { review: score("review"), challenge: score("challenge"), decline: score("decline") };
-    let mut highest: Option<(Verdict, f64)> = None;
-    for (verdict, threshold) in thresholds.ascending() {
-        let Some(threshold) = threshold else { continue };
+    let bounds = Bounds { review: score("review"), challenge: score("challenge"), decline: score("decline") };
+    ascend(&section, bounds.ascending().map(|(verdict, threshold)| (verdict.as_str(), threshold)));
+    if !computed {
+        return Thresholds::Fixed(bounds);
+    }
+    if bounds != Bounds::default() {
+        section.report("computed", "true beside thresholds", "either computed thresholds or written ones");
+    }
+    let Some(costs) = costs else {
+        let expected = "[cost] with the prices of review, challenge or decline";
+        section.report("computed", "true without costs", expected);
+        return Thresholds::Fixed(bounds);
+    };
+    Thresholds::Computed(costs)
+}
+
+/// Reports what is below one that stands before it.
+fn ascend(section: &Section, scores: [(&str, Option<f64>); 3]) {
+    let expected = scores.map(|(key, _)| key).join(" <= ");
+    let mut highest: Option<(&str, f64)> = None;
+    for (key, score) in scores {
+        let Some(score) = score else { continue };
         match highest {
-            Some((milder, above)) if threshold < above => section.report(
-                verdict.as_str(),
-                format!("{threshold}, below {} = {above}", milder.as_str()),
-                "review <= challenge <= decline",
-            ),
-            _ => highest = Some((verdict, threshold)),
+            Some((milder, above)) if score < above => {
+                section.report(key, format!("{score}, below {milder} = {above}"), expected.as_str());
+            }
+            _ => highest = Some((key, score)),
         }
     }
-    thresholds
 }
 
-fn fallback(mut section: Section) -> Fallback {
+fn fallbacks(mut section: Section) -> Fallbacks {
+    Fallbacks::of(|lack| {
+        // A score is there only where features are stale.
+        let possible = |stand_in: &StandIn| lack == Lack::FeaturesStale || *stand_in != StandIn::AsScored;
+        let words: Vec<_> =
+            StandIn::ALL.into_iter().filter(possible).map(|stand_in| (stand_in.as_str(), stand_in)).collect();
+        section.word(lack.as_str(), &words).unwrap_or(lack.default_stand_in())
+    })
+}
+
+fn list_actions(mut section: Section) -> ListActions {
     let words = Verdict::ALL.map(|verdict| (verdict.as_str(), verdict));
-    let mut verdict = |key| section.word(key, &words).unwrap_or(Verdict::Review);
-    Fallback { no_model: verdict("no_model"), model_failed: verdict("model_failed") }
+    let usual = ListActions::default();
+    ListActions {
+        block: section.word("block", &words).unwrap_or(usual.block),
+        allow: section.word("allow", &words).unwrap_or(usual.allow),
+    }
+}
+
+fn risk_levels(mut section: Section) -> [Option<f64>; 3] {
+    let keys = ["medium", "high", "critical"];
+    let levels = keys.map(|key| section.optional::<Score>(key).map(|score| score.0));
+    let [medium, high, critical] = levels;
+    ascend(&section, [("medium", medium), ("high", high), ("critical", critical)]);
+    levels
 }
 
 fn alert_rules(root: &mut Section) -> Vec<AlertRule> {
@@ -127,25 +205,4 @@ fn verdicts(section: &mut Section) -> [bool; Verdict::ALL.len()] {
         }
     }
     wanted
-}
-
-/// The hash of a text that says all that the policy means, and nothing else. The text is fixed: another one
-/// for the same meaning would give every installation's policy a new version.
-fn version(thresholds: Thresholds, fallback: Fallback, alert_rules: &[AlertRule]) -> Name {
-    let mut meaning = String::from("policy 1");
-    for (verdict, threshold) in thresholds.ascending() {
-        let threshold = threshold.map_or_else(|| "never".to_owned(), |at| at.to_string());
-        meaning += &format!("\n{} from {threshold}", verdict.as_str());
-    }
-    let (no_model, model_failed) = (fallback.no_model.as_str(), fallback.model_failed.as_str());
-    meaning += &format!("\nno_model {no_model}\nmodel_failed {model_failed}");
-    for rule in alert_rules {
-        let chosen = Verdict::ALL.into_iter().zip(rule.verdicts).filter(|(_, wanted)| *wanted);
-        let chosen: Vec<_> = chosen.map(|(verdict, _)| verdict.as_str()).collect();
-        let (name, least) = (&rule.name, rule.min_expected_loss_minor);
-        meaning += &format!("\nalert {name} on {} from {least}", chosen.join(" "));
-    }
-    let mut hash = SipHasher13::new();
-    hash.write(meaning.as_bytes());
-    Name::from(format!("pol_{:016x}", hash.finish()))
 }

@@ -1,13 +1,16 @@
 //! Tests of the policy, from the file to the outcome.
 
+mod conditions;
 mod examples;
+mod fallbacks;
+mod precedence;
+pub(super) mod world;
 
-use feature_store::definition::{Definitions, Vocabulary};
 use proptest::prelude::*;
-use schemas::mapping::FieldKind;
 use schemas::reason::ReasonSource;
 
 use super::*;
+use world::{decide, plan, policy, problems, vector};
 
 const POLICY: &str = r#"
 [thresholds]
@@ -26,104 +29,8 @@ name = "worth_a_look"
 verdicts = ["review", "decline"]
 "#;
 
-const FEATURES: &str = r#"
-[[feature]]
-name = "payments_1h"
-entity = "card"
-aggregate = "count"
-window = "1h"
-[[feature]]
-name = "payments_30d"
-entity = "card"
-aggregate = "count"
-window = "30d"
-[[feature]]
-name = "amount"
-request = "amount"
-unit = "major"
-norm = "mean_30d"
-[[feature]]
-name = "mean_30d"
-entity = "card"
-aggregate = "mean"
-of = "amount"
-window = "30d"
-[[feature]]
-name = "risk_7d"
-entity = "merchant"
-aggregate = "ratio"
-of = "label"
-window = "7d"
-delay = "3d"
-[[feature]]
-name = "risk_30d"
-entity = "merchant"
-aggregate = "ratio"
-of = "label"
-window = "30d"
-delay = "3d"
-[[feature]]
-name = "online_1h"
-entity = "card"
-aggregate = "sum"
-of = "amount"
-unit = "major"
-window = "1h"
-where = { channel = ["online", "phone"] }
-norm = "online_1d"
-[[feature]]
-name = "online_1d"
-entity = "card"
-aggregate = "sum"
-of = "amount"
-window = "1d"
-where = { channel = ["online", "phone"] }
-[[feature]]
-name = "merchants_1h"
-entity = "card"
-aggregate = "distinct"
-of = "merchant"
-window = "1h"
-[[feature]]
-name = "merchants_1d"
-entity = "card"
-aggregate = "distinct"
-of = "merchant"
-window = "1d"
-"#;
-
-fn policy(text: &str) -> Policy {
-    Policy::parse("policy.toml", text).unwrap_or_else(|problems| panic!("{problems}"))
-}
-
-fn plan() -> ReasonPlan {
-    let fields = ["channel", "merchant"].map(|name| (name.to_owned(), FieldKind::Text));
-    let vocabulary = Vocabulary { entities: vec!["card".into(), "merchant".into()], fields: fields.into() };
-    let definitions = Definitions::parse("features.toml", FEATURES, &vocabulary);
-    ReasonPlan::of(&definitions.unwrap_or_else(|problems| panic!("{problems}")), &vocabulary)
-}
-
-/// A vector of [`FEATURES`], undefined where nothing is given.
-fn vector(values: &[(usize, FeatureValue)]) -> Vec<FeatureValue> {
-    let mut vector = vec![FeatureValue::Null; 10];
-    for (place, value) in values {
-        vector[*place] = *value;
-    }
-    vector
-}
-
-fn decide(policy: &Policy, score: Option<f64>, minor: i64, vector: &[FeatureValue]) -> Outcome {
-    let amount = AmountMinor::new(minor).unwrap();
-    policy.decide(&plan(), &Facts { score, missing: Missing::NoModel, amount, vector })
-}
-
 fn verdict_at(policy: &Policy, score: f64) -> Verdict {
     decide(policy, Some(score), 100, &[]).verdict
-}
-
-fn problems(text: &str) -> Vec<String> {
-    let problems = Policy::parse("policy.toml", text).expect_err("the policy is wrong");
-    problems.0.iter().map(ToString::to_string).collect()
 }
 
 #[test]
@@ -158,8 +65,8 @@ fn thresholds_that_descend_are_refused_by_name() {
     assert_eq!(
         problems("[thresholds]\nreview = 0.7\nchallenge = 0.6\ndecline = 0.5\n"),
         [
-            "policy.toml: thresholds.challenge: found 0.6, below review = 0.7; expected review <= challenge <= decline",
-            "policy.toml: thresholds.decline: found 0.5, below review = 0.7; expected review <= challenge <= decline",
+            "policy.toml: thresholds.challenge (line 3, column 1): found 0.6, below review = 0.7; expected review <= challenge <= decline",
+            "policy.toml: thresholds.decline (line 4, column 1): found 0.5, below review = 0.7; expected review <= challenge <= decline",
         ]
     );
     assert_eq!(problems("[thresholds]\nreview = 0.7\ndecline = 0.5\n").len(), 1);
@@ -193,22 +100,22 @@ fn every_bad_input_is_reported_at_once() {
     "#;
     let found = problems(text);
     for wanted in [
-        "speed: found an unknown key",
-        "thresholds.review: found 1.1; expected a score of 0 to 1",
-        "thresholds.challenge: found \"high\"; expected a score of 0 to 1",
-        "thresholds.decline: found nan; expected a score of 0 to 1",
-        "thresholds.refuse: found an unknown key; expected one of challenge, decline, review",
-        "fallback.no_model: found \"Approve\"; expected one of approve, review, challenge, decline",
-        "fallback.model_failed: found 7;",
-        "alert[0].name: found nothing; expected a name of 1 to 64",
-        "alert[0].verdicts: found []; expected a list of verdicts",
-        "alert[1].name: found \"two words\"; expected a name of 1 to 64",
-        "alert[1].verdicts[0]: found \"deny\"; expected one of approve, review, challenge, decline",
-        "alert[1].verdicts[2]: found 4; expected one of approve",
-        "alert[1].min_expected_loss_minor: found -1; expected 0 to 1000000000000000",
-        "alert[2].verdicts: found \"decline\"; expected a list of verdicts",
-        "alert[3].name: found \"twice\" a second time",
-        "alert[3].max: found an unknown key",
+        "speed (line 2, column 9): found an unknown key",
+        "thresholds.review (line 4, column 9): found 1.1; expected a score of 0 to 1",
+        "thresholds.challenge (line 5, column 9): found \"high\"; expected a score of 0 to 1",
+        "thresholds.decline (line 6, column 9): found nan; expected a score of 0 to 1",
+        "thresholds.refuse (line 7, column 9): found an unknown key; expected one of challenge, computed, decline, review",
+        "fallback.no_model (line 9, column 9): found \"Approve\"; expected one of rules_only, approve, review, challenge, decline",
+        "fallback.model_failed (line 10, column 9): found 7;",
+        "alert[0].name (line 11, column 9): found nothing; expected a name of 1 to 64",
+        "alert[0].verdicts (line 12, column 9): found []; expected a list of verdicts",
+        "alert[1].name (line 14, column 9): found \"two words\"; expected a name of 1 to 64",
+        "alert[1].verdicts[0] (line 15, column 21): found \"deny\"; expected one of approve, review, challenge, decline",
+        "alert[1].verdicts[2] (line 15, column 39): found 4; expected one of approve",
+        "alert[1].min_expected_loss_minor (line 16, column 9): found -1; expected 0 to 1000000000000000",
+        "alert[2].verdicts (line 19, column 9): found \"decline\"; expected a list of verdicts",
+        "alert[3].name (line 21, column 9): found \"twice\" a second time",
+        "alert[3].max (line 23, column 9): found an unknown key",
     ] {
         let wanted = format!("policy.toml: {wanted}");
         assert!(found.iter().any(|line| line.starts_with(&wanted)), "{wanted} not in\n{}", found.join("\n"));
@@ -260,40 +167,6 @@ fn the_first_rule_that_matches_raises_the_alert() {
     assert_eq!(rule(0.3, 1_000_000), Some("worth_a_look".into()));
     assert_eq!(rule(0.6, 1_000_000), None);
     assert_eq!(rule(0.1, 1_000_000), None);
-}
-
-#[test]
-fn without_a_score_the_fallback_decides_and_says_why() {
-    let policy = policy(POLICY);
-    let amount = AmountMinor::new(5_000_000).unwrap();
-    let outcome = |score, missing| policy.decide(&plan(), &Facts { score, missing, amount, vector: &[] });
-    let no_model = outcome(None, Missing::NoModel);
-    assert_eq!((no_model.verdict, no_model.expected_loss_minor), (Verdict::Challenge, 0));
-    assert_eq!(no_model.fallback, Some("no_model".into()));
-    assert_eq!(no_model.alert_rule, None);
-    assert_eq!(no_model.reasons.len(), 1);
-    assert_eq!(no_model.reasons[0].code, "fallback_no_model");
-    assert_eq!(no_model.reasons[0].text, "no model is loaded: the policy's fallback decides (challenge)");
-    let failed = outcome(None, Missing::ModelFailed);
-    assert_eq!((failed.verdict, failed.fallback), (Verdict::Decline, Some("model_failed".into())));
-    assert_eq!(
-        failed.alert_rule,
-        Some("worth_a_look".into()),
-        "no loss is known: not the rule with a least one"
-    );
-    assert_eq!(failed.reasons[0].code, "fallback_model_failed");
-    for nonsense in [f64::NAN, f64::INFINITY, -0.001, 1.001] {
-        assert_eq!(
-            outcome(Some(nonsense), Missing::NoModel),
-            outcome(None, Missing::ModelFailed),
-            "{nonsense}"
-        );
-    }
-    assert_eq!(outcome(Some(0.95), Missing::ModelFailed).fallback, None);
-    let defaults = self::policy("");
-    let review =
-        defaults.decide(&plan(), &Facts { score: None, missing: Missing::NoModel, amount, vector: &[] });
-    assert_eq!(review.verdict, Verdict::Review);
 }
 
 #[test]

@@ -110,6 +110,29 @@ impl RegistryClient {
         shortened(&why)
     }
 
+    /// The newest schema of a subject.
+    ///
+    /// # Errors
+    /// `Unavailable`, or `Refused` when there is no such subject.
+    pub async fn latest(&self, subject: &str) -> Result<(SchemaId, String), RegistryError> {
+        let url = format!("{}/subjects/{subject}/versions/latest", self.url);
+        let asked = async {
+            let response = self.http.get(url).header(ACCEPT, MEDIA_TYPE).send().await?;
+            Ok::<_, reqwest::Error>((response.status(), bounded(response).await?))
+        };
+        let (status, body) = asked.await.map_err(|error| RegistryError::Unavailable(self.why(&error)))?;
+        let body = body.unwrap_or_default();
+        let json: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let id = json.get("id").and_then(Value::as_u64).and_then(|id| u32::try_from(id).ok());
+        match (answer(status, &body), id) {
+            (Answer::Text(text), Some(id)) => Ok((SchemaId(id), text)),
+            (Answer::Unavailable(why), _) if status != StatusCode::NOT_FOUND => {
+                Err(RegistryError::Unavailable(why))
+            }
+            _ => Err(RegistryError::Refused(format!("the registry has no schema under subject {subject}"))),
+        }
+    }
+
     /// The id and the encoder of a contract on a topic. With `register` the contract is registered; else what is
     /// registered is compared with it.
     ///

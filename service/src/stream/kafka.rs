@@ -94,7 +94,20 @@ impl KafkaOptions {
         self.with_own(config)
     }
 
-    fn producer(&self) -> ClientConfig {
+    /// A reader's without a group, for single records.
+    pub fn reader(&self) -> ClientConfig {
+        let mut config = self.with_own(self.client());
+        config
+            .set("enable.auto.commit", "false")
+            .set("auto.offset.reset", "error")
+            .set("fetch.wait.max.ms", "10");
+        // Without a group: rdkafka wants none for assign, but librdkafka asks for a name.
+        config.set("group.id", format!("{}-tail", self.group));
+        config
+    }
+
+    /// The idempotent producer's.
+    pub fn producer(&self) -> ClientConfig {
         let mut config = self.client();
         config
             .set("enable.idempotence", "true")

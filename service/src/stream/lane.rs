@@ -28,6 +28,8 @@ pub(super) struct Lane {
     pub read_next: i64,
     /// The offset behind the newest record that there is, as last heard.
     pub log_next: i64,
+    /// The same as of the start.
+    pub start_next: i64,
 }
 
 impl Lane {
@@ -43,6 +45,7 @@ impl Lane {
             pushed_us: 0,
             read_next: 0,
             log_next: 0,
+            start_next: 0,
         }
     }
 

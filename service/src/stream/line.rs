@@ -24,7 +24,7 @@ use super::{Event, Record, Transport, TransportError};
 use crate::clock::{Clock, Now};
 use crate::emit::{Emitter, source_name};
 use crate::made::Seal;
-use crate::pipeline::{Deciders, Pipeline, Ruling};
+use crate::pipeline::{DecidersOfNow, Pipeline, Ruling};
 use crate::registry::{SchemaSource, Schemas};
 
 mod batch;
@@ -34,6 +34,9 @@ mod watch;
 
 use checkpoint::next_offsets;
 pub use watch::{LineState, LineStep, Watch};
+
+/// No records for so long, and a partition has no more of them, microseconds.
+const QUIET_US: i64 = 3_000_000;
 
 /// A partition whose records do not come holds the others back no longer than this, microseconds.
 const ALIGN_WITHIN_US: i64 = 1_000_000;
@@ -100,7 +103,7 @@ pub struct Parts<T, S> {
     /// Opens the decisions that payments carry; without it they are as if they were not there.
     pub seal: Option<Seal>,
     /// The model and policy of the next batch.
-    pub deciders: Box<dyn Fn() -> Deciders + Send>,
+    pub deciders: DecidersOfNow,
     /// Time.
     pub clock: Box<dyn Clock>,
     /// Who is told what happened.
@@ -119,7 +122,7 @@ pub struct Line<T, S> {
     pipeline: Pipeline,
     emitter: Emitter,
     seal: Option<Seal>,
-    deciders: Box<dyn Fn() -> Deciders + Send>,
+    deciders: DecidersOfNow,
     clock: Box<dyn Clock>,
     watch: Box<dyn Watch>,
     limits: LineLimits,
@@ -254,6 +257,7 @@ impl<T: Transport, S: SchemaSource> Line<T, S> {
         }
         let mut records = std::mem::take(&mut self.records);
         if !records.is_empty() {
+            self.trouble = None;
             self.watch.reached(LineStep::Polled);
         }
         let now_us = self.clock.now().monotonic_us;
@@ -270,6 +274,7 @@ impl<T: Transport, S: SchemaSource> Line<T, S> {
     fn event(&mut self, event: Event) -> Result<(), LineError> {
         match event {
             Event::Acknowledged(count) => {
+                self.trouble = None;
                 let now = self.clock.now();
                 let watch = &mut self.watch;
                 self.outbox.acknowledged(count, |arrived_us| watch.acknowledged(now.since_us(arrived_us)));
@@ -285,6 +290,7 @@ impl<T: Transport, S: SchemaSource> Line<T, S> {
                         ))
                     })?;
                     known.assigned = true;
+                    known.pushed_us = self.clock.now().monotonic_us;
                 }
             }
             Event::CommitFailed => self.commit_due_us = Some(self.retry_us()),
@@ -345,10 +351,19 @@ impl<T: Transport, S: SchemaSource> Line<T, S> {
         let enricher = self.pipeline.enricher();
         let (entities, resident, _) = enricher.store().counts();
         let (waiting_labels, waiting_dropped) = enricher.waiting();
+        let now = self.clock.now();
+        // A log may end with markers of transactions, which are no records: then it is quiet, and nothing waits.
+        let has_caught_up = |lane: &Lane| {
+            let next = enricher.store().fence(lane.source).map_or(0, |fence| fence + 1);
+            let is_quiet =
+                lane.assigned && lane.waiting.is_empty() && now.since_us(lane.pushed_us) > QUIET_US;
+            next >= lane.start_next || is_quiet
+        };
         let position = |lane: &Lane| enricher.store().fence(lane.source).map_or(0, |fence| fence + 1);
         LineState {
             recovering: enricher.store().recovering().count(),
             unassigned: self.lanes.values().filter(|lane| !lane.assigned).count(),
+            caught_up: self.lanes.values().all(has_caught_up),
             blocked: self
                 .lanes
                 .values()

@@ -64,7 +64,7 @@ pub(super) fn open(
         tracing::warn!(source = %name, first = retained.first, "the state is rebuilt from what the topic retains");
     }
     lane.restart_at(next);
-    lane.log_next = retained.next;
+    (lane.log_next, lane.start_next) = (retained.next, retained.next);
     Ok(())
 }
 

@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use tripline::clock::StandingClock;
 use tripline::emit::{Bound, Emitter};
 use tripline::pipeline::{Deciders, Pipeline};
-use tripline::policy::Policy;
+use tripline::policy::{Lists, Policy, Terms as PolicyTerms};
 use tripline::registry::{Answer, SchemaSource, Schemas};
 use tripline::stream::Output;
 use tripline::stream::line::{Line, LineLimits, OutboxLimits, Parts, Watch};
@@ -241,6 +241,7 @@ impl World {
         let mapping = Arc::new(sink.problems().or(mapping).unwrap());
         let terms = Terms { partitions, now_ms: NOW_MS, ids: [TRANSACTION_ID, LABEL_ID] };
         let definitions = Definitions::parse("features.toml", FEATURES, &Vocabulary::of(&mapping)).unwrap();
+        let policy_terms = PolicyTerms::of(&mapping, &definitions);
         Self {
             seed,
             broker: Broker::new(partitions, 1),
@@ -249,7 +250,7 @@ impl World {
             clock: Arc::new(StandingClock::at(NOW_MS as u64)),
             mapping,
             definitions: Arc::new(definitions),
-            policy: Arc::new(Policy::parse("policy.toml", POLICY).unwrap()),
+            policy: Arc::new(Policy::parse("policy.toml", POLICY, &policy_terms).unwrap()),
             store: folder(),
             draw,
             partitions,
@@ -372,7 +373,8 @@ impl World {
             draw: Xoshiro256PlusPlus::seed_from_u64(self.draw.random_range(0..u64::MAX)),
             asked: Vec::new(),
         };
-        let deciders = Deciders { model: None, policy: Arc::clone(&self.policy) };
+        let deciders =
+            Deciders { model: None, policy: Arc::clone(&self.policy), lists: Arc::new(Lists::empty()) };
         let id = |place| {
             Bound::own([Contract::Decision, Contract::Alert, Contract::DeadLetter][place], place as u32 + 3)
         };
@@ -388,7 +390,7 @@ impl World {
                 ["transactions".into(), "labels".into()],
             ),
             seal: None,
-            deciders: Box::new(move || deciders.clone()),
+            deciders: Arc::new(move || deciders.clone()),
             clock: Box::new(Arc::clone(&self.clock)),
             watch: Box::new(self.order.clone()),
             limits: LineLimits {

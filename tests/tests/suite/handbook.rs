@@ -90,7 +90,7 @@ pub fn replay_with(setup: &Setup, model: Option<Arc<Model>>, files: Files<'_>) -
         mapping: Arc::clone(&setup.config.mapping),
         definitions: Arc::clone(&setup.definitions),
         limits: &setup.config.limits,
-        deciders: Deciders { model, policy: Arc::clone(&setup.policy) },
+        deciders: Deciders { model, policy: Arc::clone(&setup.policy), lists: Arc::default() },
     };
     let began = Instant::now();
     let counts = replay.run(files, |_, _| {}).unwrap();

@@ -109,7 +109,7 @@ impl World {
             mapping: Arc::clone(&self.setup.config.mapping),
             definitions: Arc::clone(&self.setup.definitions),
             limits: &self.setup.config.limits,
-            deciders: Deciders { model: None, policy: Arc::clone(&self.setup.policy) },
+            deciders: Deciders { model: None, policy: Arc::clone(&self.setup.policy), lists: Arc::default() },
         };
         replay.run(Files { payments, labels, out, limit }, |_, _| {})
     }

@@ -26,7 +26,7 @@ fn days() -> i64 {
     std::env::var("TRIPLINE_HANDBOOK_DAYS").ok().and_then(|text| text.parse().ok()).unwrap_or(30)
 }
 
-const SCHEMA: &str = r#"{"type": "record", "name": "CardPayment", "namespace": "handbook", "fields": [
+pub const SCHEMA: &str = r#"{"type": "record", "name": "CardPayment", "namespace": "handbook", "fields": [
   {"name": "TRANSACTION_ID", "type": "long"},
   {"name": "TX_DATETIME", "type": {"type": "long", "logicalType": "timestamp-micros"}},
   {"name": "CUSTOMER_ID", "type": "int"},
@@ -34,7 +34,7 @@ const SCHEMA: &str = r#"{"type": "record", "name": "CardPayment", "namespace": "
   {"name": "TX_AMOUNT_CENTS", "type": "long"}]}"#;
 
 /// Avro's zig-zag varint: the one thing needed to write such a record.
-fn put(out: &mut Vec<u8>, value: i64) {
+pub fn put(out: &mut Vec<u8>, value: i64) {
     let mut left = ((value << 1) ^ (value >> 63)) as u64;
     while left >= 0x80 {
         out.push(left as u8 | 0x80);
@@ -44,13 +44,13 @@ fn put(out: &mut Vec<u8>, value: i64) {
 }
 
 #[derive(Clone)]
-struct Paid {
-    id: i64,
-    time_us: i64,
-    customer: i32,
-    terminal: i32,
-    cents: i64,
-    fraud: bool,
+pub struct Paid {
+    pub id: i64,
+    pub time_us: i64,
+    pub customer: i32,
+    pub terminal: i32,
+    pub cents: i64,
+    pub fraud: bool,
 }
 
 fn payments(batch: &RecordBatch) -> impl Iterator<Item = Paid> {
@@ -71,10 +71,10 @@ fn payments(batch: &RecordBatch) -> impl Iterator<Item = Paid> {
 }
 
 /// The plain loop over one entity's events in the order of their versions.
-struct Event {
-    time: i64,
-    cents: i64,
-    fraud: bool,
+pub struct Event {
+    pub time: i64,
+    pub cents: i64,
+    pub fraud: bool,
 }
 
 fn window(events: &[Event], now: i64, width: i64, delay: i64) -> impl Iterator<Item = &Event> {
@@ -125,7 +125,7 @@ fn i1_i6_i10_the_handbook_through_kafka() {
 }
 
 /// The payments of the first days.
-fn first_days(data: &Path) -> impl Iterator<Item = Paid> + use<> {
+pub fn first_days(data: &Path) -> impl Iterator<Item = Paid> + use<> {
     let file = data.join("transactions_2018-04_to_07.parquet");
     let mut first_us = None;
     let all = batches(&file).flat_map(|batch| payments(&batch).collect::<Vec<_>>());
@@ -200,7 +200,7 @@ fn check(decisions: &[Decision], sent: &HashMap<i64, Paid>) {
     assert_eq!(compared, 12 * decisions.len());
 }
 
-fn expected(entity: &str, name: &str, events: &[Event], now: i64) -> Option<FeatureValue> {
+pub fn expected(entity: &str, name: &str, events: &[Event], now: i64) -> Option<FeatureValue> {
     let width =
         ["_1DAY", "_7DAY", "_30DAY"].iter().zip([1, 7, 30]).find(|(word, _)| name.contains(**word))?.1
             * DAY_MS;

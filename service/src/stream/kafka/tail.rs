@@ -16,14 +16,8 @@ pub(super) struct TailReader(BaseConsumer);
 
 impl TailReader {
     pub fn new(options: &KafkaOptions) -> Result<Self, TransportError> {
-        let mut config = options.with_own(options.client());
-        config
-            .set("enable.partition.eof", "true")
-            .set("enable.auto.commit", "false")
-            .set("fetch.wait.max.ms", "10")
-            .set("auto.offset.reset", "error");
-        // Without a group: rdkafka wants none for assign, but librdkafka asks for a name.
-        config.set("group.id", format!("{}-tail", options.group));
+        let mut config = options.reader();
+        config.set("enable.partition.eof", "true");
         config.create().map(Self).map_err(|error| TransportError::Fatal(format!("kafka: {error}")))
     }
 

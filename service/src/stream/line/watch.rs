@@ -113,6 +113,8 @@ pub struct LineState {
     pub recovering: usize,
     /// Partitions not assigned to us.
     pub unassigned: usize,
+    /// Whether everything is applied that was in the topics at the start: from then on all ids are known.
+    pub caught_up: bool,
     /// Partitions that do not go on, and why.
     pub blocked: Vec<(Source, String)>,
     /// Records of each partition behind the newest that was heard of.

@@ -1,0 +1,69 @@
+//! `[rest]`: bounds of the callers' door.
+
+use schemas::document::Section;
+use schemas::mapping::PaymentMapping;
+use schemas::time::{DurationMs, HOUR_MS, MINUTE_MS, SECOND_MS};
+
+use super::read::{MIB, time, whole};
+
+/// The callers' door.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RestConfig {
+    /// Place in the mapping of the entity whose key is the record's key.
+    pub key_entity: usize,
+    /// The subject whose newest schema callers write in; `None`: by the topic's name.
+    pub subject: Option<String>,
+    /// How long a caller waits who does not say.
+    pub deadline: DurationMs,
+    /// The longest that one waits.
+    pub max_deadline: DurationMs,
+    /// Payments being decided at once.
+    pub in_flight: usize,
+    /// How long one more may wait at the door.
+    pub wait: DurationMs,
+    /// When the state counts as stale.
+    pub stale_after: DurationMs,
+    /// Most payments that wait for the brokers.
+    pub unrecorded: usize,
+    /// Largest body of a batch.
+    pub batch_bytes: usize,
+}
+
+impl RestConfig {
+    /// Reads the section, whose problems are reported to its sink.
+    pub(super) fn read(mut section: Section, mapping: Option<&PaymentMapping>) -> Option<Self> {
+        let key: Option<String> = section.optional("key");
+        let subject: Option<String> = section.optional("subject");
+        let deadline = time(&mut section, "deadline", 1..=MINUTE_MS);
+        let max_deadline = time(&mut section, "max_deadline", 1..=MINUTE_MS);
+        let in_flight = whole(&mut section, "in_flight", 1..=100_000);
+        let wait = time(&mut section, "wait", 0..=SECOND_MS);
+        let stale_after = time(&mut section, "stale_after", 100..=HOUR_MS);
+        let unrecorded = whole(&mut section, "unrecorded", 0..=10_000_000);
+        let batch_bytes = whole(&mut section, "batch_bytes", 1_024..=64 * MIB);
+        if let (Some(deadline), Some(most)) = (deadline, max_deadline)
+            && deadline > most
+        {
+            section.report("deadline", deadline.to_string(), format!("rest.max_deadline or less, {most}"));
+        }
+        let mapping = mapping?;
+        let place = |key: &String| mapping.entities.iter().position(|entity| entity.name == *key);
+        let key_entity = key.as_ref().map_or(Some(0), place);
+        if let (Some(key), None) = (&key, key_entity) {
+            let names: Vec<_> = mapping.entities.iter().map(|entity| entity.name.as_str()).collect();
+            let expected = format!("an entity of [payment.entities]: {}", names.join(", "));
+            section.report("key", format!("\"{key}\""), expected);
+        }
+        Some(Self {
+            key_entity: key_entity?,
+            subject,
+            deadline: deadline?,
+            max_deadline: max_deadline?,
+            in_flight: in_flight?,
+            wait: wait?,
+            stale_after: stale_after?,
+            unrecorded: unrecorded?,
+            batch_bytes: batch_bytes?,
+        })
+    }
+}

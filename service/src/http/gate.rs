@@ -1,0 +1,135 @@
+//! The gate: what each request passes before a handler sees it, and who may not pass.
+//!
+//! ```text
+//!   headers small enough? ─► a name that is ours? ─► a route of the table? ─► a key that may, not too often ─► handler
+//!           431                     421                404, 405                   401, 403, 429
+//! ```
+//! Cheap questions first, and no body is read. A route that the table does not have is closed, whatever axum knows. Who
+//! came stands in the request's extensions as [`Who`]. Not here: what holds for answers, and bodies.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, Method, Uri, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::answer::{Code, Fault, Problem};
+use super::door::Remote;
+use super::host::Hosts;
+use crate::access::{self, Callers, Denied, Found, Route, Scope, Strangers, Who};
+use crate::clock::Clock;
+
+/// All header fields together, bytes: the server's own bound is 400 KiB, which nobody needs.
+const HEADER_BYTES: usize = 16 << 10;
+
+/// Who may come in.
+pub struct Gate {
+    callers: ArcSwap<Callers>,
+    strangers: Strangers,
+    hosts: Hosts,
+    clock: Arc<dyn Clock + Sync>,
+}
+
+impl Gate {
+    /// A gate for these callers.
+    pub fn new(callers: Callers, hosts: Hosts, clock: Arc<dyn Clock + Sync>) -> Self {
+        Self { callers: ArcSwap::from_pointee(callers), strangers: Strangers::default(), hosts, clock }
+    }
+
+    /// The callers of now.
+    pub fn callers(&self) -> Arc<Callers> {
+        self.callers.load_full()
+    }
+
+    /// From now on these; requests that are inside go on.
+    pub fn exchange(&self, callers: Callers) {
+        self.callers.store(Arc::new(callers));
+    }
+
+    /// Who comes with this request.
+    fn admit(&self, method: &Method, uri: &Uri, headers: &HeaderMap, from: IpAddr) -> Result<Who, Problem> {
+        let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        if size > HEADER_BYTES {
+            return Err(Problem::of(Code::HeaderFieldsTooLarge));
+        }
+        let route = match access::find(method.as_str(), uri.path()) {
+            Found::Route(route) => Ok(route),
+            Found::Methods(methods) => Err(Problem::of(Code::MethodNotAllowed).allow(&methods)),
+            Found::Nothing => Err(Problem::of(Code::NotFound)),
+        };
+        // A probe comes by address, under a name that nobody can know before, and is told nothing secret.
+        if !matches!(route, Ok(Route { needs: None, .. })) {
+            self.host(uri, headers)?;
+        }
+        self.caller(route?, headers, from)
+    }
+
+    fn host(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+        let mut hosts = headers.get_all(header::HOST).iter();
+        let (first, second) = (hosts.next(), hosts.next());
+        let first = first.and_then(|host| host.to_str().ok());
+        // A whole URI goes before the header, RFC 9112, 3.2.2.
+        let host = uri.authority().map(|authority| authority.as_str()).or(first);
+        match host {
+            Some(host) if second.is_none() && self.hosts.accept(host) => Ok(()),
+            Some(_) if second.is_none() => Err(Problem::of(Code::Misdirected)),
+            _ => {
+                let fault = Fault {
+                    pointer: "header:host".to_owned(),
+                    code: "one_expected".into(),
+                    detail: "exactly one Host header".to_owned(),
+                };
+                Err(Problem::of(Code::InvalidRequest).errors([fault]))
+            }
+        }
+    }
+
+    fn caller(&self, route: &Route, headers: &HeaderMap, from: IpAddr) -> Result<Who, Problem> {
+        let mut shown = headers.get_all(header::AUTHORIZATION).iter();
+        let authorization = match (shown.next(), shown.next()) {
+            (None, _) => None,
+            // Two, or one that is no text: no key is like that.
+            (Some(value), None) => Some(value.to_str().unwrap_or_default()),
+            _ => Some(""),
+        };
+        let now = self.clock.now();
+        let denied = match self.callers.load().may(authorization, route, now) {
+            Ok(who) => return Ok(who),
+            Err(denied) => denied,
+        };
+        if let Denied::TooOften(_) = denied {
+            tracing::debug!(route = route.path, "a caller came too often");
+            return Err(Problem::denied(denied, false));
+        }
+        let counted = self.strangers.failed(from, now.monotonic_us);
+        if counted.is_ok() {
+            // The path's pattern, not the path: a key of an entity is nobody's business.
+            tracing::info!(%from, route = route.path, why = %denied, "not let in");
+        }
+        match (counted, denied) {
+            (Err(excess), Denied::Missing | Denied::Malformed(_) | Denied::Unknown | Denied::Expired) => {
+                Err(Problem::excess(excess))
+            }
+            _ => Err(Problem::denied(denied, route.needs == Some(Scope::Board))),
+        }
+    }
+}
+
+/// Lets a request in, or answers it.
+pub async fn enter(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
+    let remote = request.extensions().get::<ConnectInfo<Remote>>();
+    let from = remote.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(Remote(remote))| remote.ip());
+    match gate.admit(request.method(), request.uri(), request.headers(), from) {
+        Ok(who) => {
+            request.extensions_mut().insert(who);
+            next.run(request).await
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

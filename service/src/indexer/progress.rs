@@ -1,0 +1,101 @@
+//! How far the indexer is: for a request that waits for its decision, and for the metrics.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+/// Shared by the indexer and those who ask.
+#[derive(Debug)]
+pub struct Progress {
+    /// By partition of the decisions topic the offset behind the last record indexed.
+    indexed: watch::Sender<BTreeMap<i32, i64>>,
+    /// By partition the offset behind the last record that there is, as last heard.
+    ends: Mutex<BTreeMap<i32, i64>>,
+    rows: AtomicU64,
+    unreadable: AtomicU64,
+    waits_for: Mutex<Option<String>>,
+}
+
+/// How the indexer stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexerState {
+    /// Decisions taken since the process began.
+    pub rows: u64,
+    /// Records passed over, since they are no decisions.
+    pub unreadable: u64,
+    /// Records that are not indexed yet; what the brokers say of it is a few seconds old.
+    pub lag: u64,
+    /// What it waits for.
+    pub waits_for: Option<String>,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self {
+            indexed: watch::Sender::new(BTreeMap::new()),
+            ends: Mutex::default(),
+            rows: AtomicU64::new(0),
+            unreadable: AtomicU64::new(0),
+            waits_for: Mutex::default(),
+        }
+    }
+}
+
+impl Progress {
+    /// Told after every batch: by partition the next offset to be indexed. For one who waits until a decision is there.
+    pub fn subscribe(&self) -> watch::Receiver<BTreeMap<i32, i64>> {
+        self.indexed.subscribe()
+    }
+
+    /// Waits until everything before `next` of a partition is indexed. Give it a time-out: the indexer may be waiting
+    /// itself.
+    pub async fn reached(&self, partition: i32, next: i64) {
+        let mut indexed = self.subscribe();
+        // An error: the sender is gone, but that is ourselves.
+        let _ = indexed.wait_for(|indexed| indexed.get(&partition).is_some_and(|at| *at >= next)).await;
+    }
+
+    /// How it stands.
+    pub fn state(&self) -> IndexerState {
+        let indexed = self.indexed.borrow();
+        let behind = |(partition, end): (&i32, &i64)| {
+            u64::try_from(end - indexed.get(partition).copied().unwrap_or(0)).unwrap_or(0)
+        };
+        IndexerState {
+            rows: self.rows.load(Ordering::Relaxed),
+            unreadable: self.unreadable.load(Ordering::Relaxed),
+            lag: locked(&self.ends).iter().map(behind).sum(),
+            waits_for: locked(&self.waits_for).clone(),
+        }
+    }
+
+    pub(super) fn indexed(&self, next: BTreeMap<i32, i64>) {
+        self.indexed.send_modify(|indexed| indexed.extend(next));
+    }
+
+    pub(super) fn ends(&self, ends: impl IntoIterator<Item = (i32, i64)>) {
+        locked(&self.ends).extend(ends);
+    }
+
+    pub(super) fn took(&self, rows: usize) {
+        self.rows.fetch_add(rows as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn passed_over(&self) {
+        self.unreadable.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether it is another than before.
+    pub(super) fn waits_for(&self, why: Option<String>) -> bool {
+        let mut waits_for = locked(&self.waits_for);
+        let other = *waits_for != why;
+        *waits_for = why;
+        other
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

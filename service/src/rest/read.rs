@@ -1,0 +1,289 @@
+//! What is read over REST: decisions that were made, and entities as they are now.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, RawQuery, State};
+use schemas::decision::{Decision, Door, Verdict};
+use schemas::sensitive::masked;
+use schemas::time::EventTime;
+use serde_json::{Value, json};
+
+use super::Rest;
+use super::answer::{Answer, time};
+use super::openapi::responses;
+use crate::http::answer::{Code, Fault, Problem};
+use crate::index::{Cursor, DecisionIndex, IndexError, MOST_A_PAGE, Query};
+use crate::pipeline::lock;
+
+/// Last payments of an entity that are shown.
+const LAST_PAYMENTS: usize = 20;
+
+/// `GET /v1/decisions/{id}`.
+pub async fn decision(State(rest): State<Arc<Rest>>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+    let decision = rest.decision(&id).await?;
+    Ok(Json(json!(Answer::of(&decision, false, true))))
+}
+
+/// `GET /v1/decisions`.
+pub async fn decisions(
+    State(rest): State<Arc<Rest>>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Value>, Problem> {
+    let query = asked(query.as_deref().unwrap_or_default())?;
+    let index = rest.index()?.clone();
+    let page = blocking(move || index.list(&query)).await?;
+    let decisions: Vec<_> = page.decisions.iter().map(|one| json!(Answer::of(one, false, true))).collect();
+    Ok(Json(json!({ "decisions": decisions, "next": page.next.map(|cursor| cursor.to_string()) })))
+}
+
+/// `GET /v1/entities/{entity}/{key}`.
+pub async fn entity(
+    State(rest): State<Arc<Rest>>,
+    Path((entity, key)): Path<(String, String)>,
+) -> Result<Json<Value>, Problem> {
+    let engine = rest.engine().ok_or_else(|| Problem::of(Code::Unavailable).retry_after(1))?.clone();
+    let place = rest.entities.iter().position(|name| *name == entity);
+    let place = place.ok_or_else(|| Problem::of(Code::NotFound))?;
+    let own_key = key.clone();
+    let looked_up = tokio::task::spawn_blocking(move || {
+        let mut enricher = lock(&engine.state);
+        let as_of_ms = enricher.newest().values().max().copied().unwrap_or(0);
+        enricher.look_up(place, &own_key, as_of_ms).map(|found| (as_of_ms, found))
+    });
+    let looked_up = looked_up.await.map_err(|_| Problem::of(Code::Internal))?;
+    let (as_of_ms, found) = looked_up.map_err(|error| {
+        tracing::error!(%error, "a state cannot be read");
+        Problem::of(Code::Internal)
+    })?;
+    let found = found.ok_or_else(|| Problem::of(Code::NotFound))?;
+    let shown = masked(&key).into_owned();
+    let mut payments = Vec::new();
+    if let Ok(index) = rest.index() {
+        let query =
+            Query { entity: Some((entity.clone(), shown.clone())), limit: LAST_PAYMENTS, ..Query::default() };
+        let index = index.clone();
+        payments = blocking(move || index.list(&query)).await?.decisions;
+    }
+    let features: serde_json::Map<String, Value> =
+        found.values.into_iter().map(|(name, value)| (name, json!(value))).collect();
+    Ok(Json(json!({
+        "entity": entity,
+        "key": shown,
+        "as_of": time(as_of_ms),
+        "version": found.version,
+        "approximate": found.approximate,
+        "features": features,
+        "payments": payments.iter().map(|one| json!(Answer::of(one, false, true))).collect::<Vec<_>>(),
+    })))
+}
+
+impl Rest {
+    pub(super) fn index(&self) -> Result<&DecisionIndex, Problem> {
+        let off = || {
+            Problem::of(Code::Unavailable).detail("Decisions are not indexed here: decisions.index is false.")
+        };
+        self.index.as_ref().ok_or_else(off)
+    }
+
+    /// A decision by its id: of the index, or just made.
+    pub(super) async fn decision(&self, id: &str) -> Result<Decision, Problem> {
+        if let Some(made) = self.accepted.find(id) {
+            return Ok(made.decision.clone());
+        }
+        let (index, id) = (self.index()?.clone(), id.to_owned());
+        blocking(move || index.get(&id)).await?.ok_or_else(|| Problem::of(Code::NotFound))
+    }
+}
+
+/// What reads files does so beside the threads that answer.
+pub(super) async fn blocking<A: Send + 'static>(
+    ask: impl FnOnce() -> Result<A, IndexError> + Send + 'static,
+) -> Result<A, Problem> {
+    let answer = tokio::task::spawn_blocking(ask).await.map_err(|_| Problem::of(Code::Internal))?;
+    answer.map_err(|error| {
+        tracing::error!(%error, "the decision index cannot be read");
+        Problem::of(Code::Internal)
+    })
+}
+
+fn wrong(name: &str, expected: &str) -> Problem {
+    let fault = Fault {
+        pointer: format!("query:{name}"),
+        code: "wrong_value".into(),
+        detail: format!("expected {expected}"),
+    };
+    Problem::of(Code::InvalidRequest).errors([fault])
+}
+
+fn asked(query: &str) -> Result<Query, Problem> {
+    let mut asked = Query::default();
+    let (mut entity, mut key) = (None, None);
+    for pair in form(query) {
+        let (name, value) = pair.ok_or_else(|| wrong("", "name=value pairs in UTF-8, percent-encoded"))?;
+        let whole = |expected| value.parse::<i64>().map_err(|_| wrong(&name, expected));
+        match name.as_str() {
+            "decision" => {
+                let verdict = Verdict::parse(&value);
+                asked.verdict =
+                    Some(verdict.ok_or_else(|| wrong(&name, "approve, review, challenge or decline"))?);
+            }
+            "entity" => entity = Some(value),
+            "key" => key = Some(masked(&value).into_owned()),
+            "from" => {
+                asked.from_ms = Some(moment(&value).ok_or_else(|| wrong(&name, "RFC 3339 or milliseconds"))?)
+            }
+            "to" => {
+                asked.to_ms = Some(moment(&value).ok_or_else(|| wrong(&name, "RFC 3339 or milliseconds"))?)
+            }
+            "min_score" => {
+                let score = value.parse::<f64>().ok().filter(|score| (0.0..=1.0).contains(score));
+                asked.min_score = Some(score.ok_or_else(|| wrong(&name, "a number of 0 to 1"))?);
+            }
+            "min_amount_minor" => asked.min_amount_minor = Some(whole("a whole number")?),
+            "alerted" => asked.alerted = Some(value.parse().map_err(|_| wrong(&name, "true or false"))?),
+            "door" => {
+                asked.door = Some(match value.as_str() {
+                    "topic" => Door::Topic,
+                    "rest" => Door::Rest,
+                    _ => return Err(wrong(&name, "topic or rest")),
+                });
+            }
+            "limit" => {
+                let limit = value.parse::<usize>().ok().filter(|limit| (1..=MOST_A_PAGE).contains(limit));
+                asked.limit = limit.ok_or_else(|| wrong(&name, "1 to 200"))?;
+            }
+            "cursor" => {
+                asked.after =
+                    Some(Cursor::from_str(&value).map_err(|_| wrong(&name, "the `next` of a page before"))?);
+            }
+            _ => {
+                return Err(wrong(
+                    &name,
+                    "decision, entity, key, from, to, min_score, min_amount_minor, alerted, door, limit, cursor",
+                ));
+            }
+        }
+    }
+    asked.entity = match (entity, key) {
+        (Some(entity), Some(key)) => Some((entity, key)),
+        (None, None) => None,
+        _ => return Err(wrong("entity", "entity and key together")),
+    };
+    Ok(asked)
+}
+
+/// The pairs of a query string (application/x-www-form-urlencoded); `None` for one that is no text.
+fn form(query: &str) -> impl Iterator<Item = Option<(String, String)>> {
+    query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        Some((decoded(name)?, decoded(value)?))
+    })
+}
+
+fn decoded(text: &str) -> Option<String> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        out.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let digits = [bytes.next()?, bytes.next()?];
+                u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
+            }
+            other => other,
+        });
+    }
+    String::from_utf8(out).ok()
+}
+
+/// A time as callers write it: RFC 3339 or milliseconds.
+pub(super) fn moment(text: &str) -> Option<i64> {
+    let ms = text.parse::<i64>().ok();
+    let ms = ms.or_else(|| text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond));
+    ms.filter(|ms| EventTime::from_ms(*ms).is_some())
+}
+
+/// The routes' part of the document.
+pub(super) fn describe(add: &mut impl FnMut(&str, &str, Value)) {
+    let path =
+        |name: &str| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } });
+    let query = |name: &str, schema: Value| json!({ "name": name, "in": "query", "schema": schema });
+    let text = json!({ "type": "string" });
+    add(
+        "GET",
+        "/v1/decisions/{id}",
+        json!({
+            "operationId": "decision", "summary": "A decision", "parameters": [path("id")],
+            "responses": responses("Decision", &[Code::NotFound]),
+        }),
+    );
+    add(
+        "GET",
+        "/v1/decisions",
+        json!({
+            "operationId": "decisions", "summary": "Decisions, newest first",
+            "parameters": [
+                query("decision", json!({ "enum": ["approve", "review", "challenge", "decline"] })),
+                query("entity", text.clone()), query("key", text.clone()),
+                query("from", text.clone()), query("to", text.clone()),
+                query("min_score", json!({ "type": "number", "minimum": 0, "maximum": 1 })),
+                query("min_amount_minor", json!({ "type": "integer" })),
+                query("alerted", json!({ "type": "boolean" })),
+                query("door", json!({ "enum": ["topic", "rest"] })),
+                query("limit", json!({ "type": "integer", "minimum": 1, "maximum": MOST_A_PAGE })),
+                query("cursor", text),
+            ],
+            "responses": responses("Decisions", &[Code::InvalidRequest]),
+        }),
+    );
+    add(
+        "GET",
+        "/v1/entities/{entity}/{key}",
+        json!({
+            "operationId": "entity", "summary": "An entity's features now, and its last payments",
+            "parameters": [path("entity"), path("key")],
+            "responses": responses("Any", &[Code::NotFound]),
+        }),
+    );
+    add(
+        "POST",
+        "/v1/decisions/{id}/replay",
+        json!({
+            "operationId": "replay", "summary": "Computes a decision again from what was recorded",
+            "parameters": [path("id")], "responses": responses("Any", &[Code::NotFound]),
+        }),
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_is_read_or_the_wrong_part_named() {
+        let query =
+            asked("decision=decline&entity=card&key=c%201&min_score=0.5&limit=7&from=2020-01-01T00:00:00Z")
+                .unwrap();
+        assert_eq!((query.verdict, query.limit), (Some(Verdict::Decline), 7));
+        assert_eq!(query.entity, Some(("card".to_owned(), "c 1".to_owned())));
+        assert_eq!(query.from_ms, Some(1_577_836_800_000));
+        for bad in [
+            "limit=0",
+            "limit=201",
+            "limit=1e9",
+            "decision=no",
+            "cursor=x",
+            "min_score=2",
+            "entity=card",
+            "nonsense=1",
+            "key=%zz",
+            "from=yesterday",
+            "alerted=1",
+        ] {
+            assert!(asked(bad).is_err(), "{bad}");
+        }
+        assert_eq!(asked("key=4111111111111111&entity=card").unwrap().entity.unwrap().1, "411111******1111");
+    }
+}

@@ -1,0 +1,151 @@
+//! The recorder: puts what was decided for a caller into the topic of payments, and labels into theirs.
+//!
+//! An idempotent producer that never gives a record up. A caller waits for the acknowledgement as long as his deadline
+//! allows; what comes later is kept in a file until it is there. While the brokers do not answer nobody waits for them.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use rdkafka::error::KafkaError;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord};
+use tokio::time::{Instant, timeout_at};
+
+use super::kept::{Entry, Kept};
+use crate::made::DECISION_HEADER;
+use crate::stream::kafka::KafkaOptions;
+
+/// A record that could not be handed over is offered again after this time.
+const AGAIN_AFTER: Duration = Duration::from_millis(500);
+
+/// So many waits in vain, one after the other, and nobody waits any more until something is acknowledged.
+const PATIENCE: usize = 8;
+
+/// What became of a record by its caller's deadline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recorded {
+    /// The brokers have it.
+    Yes,
+    /// It is kept and will be sent.
+    Kept,
+    /// It is neither: the disk does not take it. It is still being sent as long as this process lives.
+    No,
+}
+
+/// See the module.
+#[derive(Clone)]
+pub struct Recorder {
+    producer: FutureProducer,
+    transactions: Arc<str>,
+    labels: Arc<str>,
+    kept: Arc<Kept>,
+    in_vain: Arc<AtomicUsize>,
+}
+
+impl Recorder {
+    /// A recorder for these topics.
+    ///
+    /// # Errors
+    /// A property that librdkafka refuses.
+    pub fn new(options: &KafkaOptions, kept: Kept) -> Result<Self, KafkaError> {
+        let mut config = options.producer();
+        config.set("linger.ms", "0");
+        Ok(Self {
+            producer: config.create()?,
+            transactions: options.inputs[0].as_str().into(),
+            labels: options.inputs[1].as_str().into(),
+            kept: Arc::new(kept),
+            in_vain: Arc::default(),
+        })
+    }
+
+    /// Records that the brokers do not have yet and that are in files.
+    pub fn kept(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// Whether the brokers do not answer.
+    pub fn is_stuck(&self) -> bool {
+        self.in_vain.load(Ordering::Relaxed) >= PATIENCE
+    }
+
+    /// Sends a payment's record and waits for its acknowledgement until `by`. `done` is run once it is there.
+    pub async fn record(&self, entry: Entry, by: Instant, done: impl FnOnce() + Send + 'static) -> Recorded {
+        let by = if self.is_stuck() { Instant::now() } else { by };
+        let mut sent = self.offer(&entry);
+        if let Some(delivery) = &mut sent
+            && let Ok(delivered) = timeout_at(by, &mut *delivery).await
+        {
+            if matches!(delivered, Ok(Ok(_))) {
+                self.in_vain.store(0, Ordering::Relaxed);
+                done();
+                return Recorded::Yes;
+            }
+            sent = None;
+        }
+        self.in_vain.fetch_add(1, Ordering::Relaxed);
+        let kept = self.kept.put(&entry);
+        if let Err(error) = &kept {
+            tracing::error!(%error, "a payment that was answered cannot be kept");
+        }
+        tokio::spawn(self.clone().deliver(entry, sent, done));
+        if kept.is_ok() { Recorded::Kept } else { Recorded::No }
+    }
+
+    /// Sends what a process before this one kept.
+    pub fn send_again(&self, entry: Entry, done: impl FnOnce() + Send + 'static) {
+        tokio::spawn(self.clone().deliver(entry, None, done));
+    }
+
+    /// A payment that a process before this one kept is in the topic.
+    pub fn forget(&self, entry: &Entry) {
+        self.kept.remove(&entry.decision_id);
+    }
+
+    /// Sends a label, and waits for its acknowledgement until `by`.
+    pub async fn label(&self, transaction_id: &str, value: &[u8], by: Instant) -> bool {
+        let record = FutureRecord::to(&self.labels).key(transaction_id.as_bytes()).payload(value);
+        match self.producer.send_result(record) {
+            Ok(delivery) => matches!(timeout_at(by, delivery).await, Ok(Ok(Ok(_)))),
+            Err(_) => false,
+        }
+    }
+
+    fn offer(&self, entry: &Entry) -> Option<DeliveryFuture> {
+        let header = |key, value| Header { key, value: Some(value) };
+        let headers = OwnedHeaders::new_with_capacity(2)
+            .insert(header(DECISION_HEADER, entry.decision.as_slice()))
+            .insert(header("traceparent", entry.traceparent.as_bytes()));
+        let record =
+            FutureRecord::to(&self.transactions).key(&entry.key).payload(&entry.value).headers(headers);
+        self.producer.send_result(record).ok()
+    }
+
+    /// Until the brokers have it.
+    fn deliver(
+        self,
+        entry: Entry,
+        sent: Option<DeliveryFuture>,
+        done: impl FnOnce() + Send + 'static,
+    ) -> impl Future<Output = ()> + Send {
+        async move {
+            let mut sent = sent.or_else(|| self.offer(&entry));
+            loop {
+                let delivered = match sent.take() {
+                    Some(delivery) => matches!(delivery.await, Ok(Ok(_))),
+                    None => false,
+                };
+                if delivered {
+                    break;
+                }
+                tokio::time::sleep(AGAIN_AFTER).await;
+                sent = self.offer(&entry);
+            }
+            self.in_vain.store(0, Ordering::Relaxed);
+            self.kept.remove(&entry.decision_id);
+            done();
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! The routes of the caller's door: what comes in over HTTP is checked here, and refusals become problems.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post};
+use axum::{Extension, Json, Router};
+use futures_util::{StreamExt, stream};
+use schemas::codec::{self, BodyError, frame};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::answer::Answer;
+use super::desk::Joins;
+use super::flow::{Asked, Refusal, Told};
+use super::schema::Bodies;
+use super::{Budget, Rest, label, manage, openapi, read, replay};
+use crate::access::Who;
+use crate::emit::is_traceparent;
+use crate::http::answer::{Code, Fault, Problem};
+
+/// Largest body of one payment.
+pub const BODY_BYTES: usize = 64 << 10;
+
+/// Most payments of a batch.
+pub const BATCH: usize = 1_000;
+
+/// Payments of a batch that are on their way at once.
+const BATCH_AT_ONCE: usize = 32;
+
+/// The routes.
+pub fn router(rest: Arc<Rest>) -> Router {
+    Router::new()
+        .route("/v1/score", post(score))
+        .route("/v1/score/batch", post(batch))
+        .route("/v1/decisions", get(read::decisions))
+        .route("/v1/decisions/{id}", get(read::decision))
+        .route("/v1/decisions/{id}/replay", post(replay::replay))
+        .route("/v1/entities/{entity}/{key}", get(read::entity))
+        .route("/v1/labels", post(label::label))
+        .route("/v1/lists", get(manage::lists).post(manage::list))
+        .route("/v1/lists/{id}", delete(manage::unlist))
+        .route("/v1/policies", get(manage::policies))
+        .route("/v1/models", get(manage::models))
+        .route("/openapi.json", get(openapi::document))
+        .with_state(rest)
+}
+
+/// What a request for decisions says beside its body.
+struct Terms {
+    deadline: Duration,
+    joins: Joins,
+    traceparent: Option<Box<str>>,
+}
+
+async fn score(State(rest): State<Arc<Rest>>, request: Request) -> Result<Response, Problem> {
+    let began = Instant::now();
+    let terms = terms(&rest, &request)?;
+    let _place = rest.admission.enter().await.ok_or_else(overloaded)?;
+    let key = idempotency_key(request.headers())?;
+    let caller = caller(&request);
+    let body = body(request, BODY_BYTES).await?;
+    let bodies = rest.bodies.get().ok_or_else(no_schema)?;
+    let read = bodies.reader.read(&body).map_err(refused_body)?;
+    if let Some(key) = key
+        && !rest.keys.agrees(&caller, &key, &read.payment.transaction_id)
+    {
+        return Err(Problem::of(Code::IdempotencyMismatch));
+    }
+    let told = rest.ask(asked(&terms, began, &bodies, read)).await.map_err(Problem::from)?;
+    let mut response = Json(Answer::told(&told)).into_response();
+    if let Some(trace) = trace(&terms, &told) {
+        response.headers_mut().insert("traceparent", trace);
+    }
+    Ok(response)
+}
+
+async fn batch(
+    State(rest): State<Arc<Rest>>,
+    who: Option<Extension<Who>>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let terms = terms(&rest, &request)?;
+    let _place = rest.admission.enter().await.ok_or_else(overloaded)?;
+    let body = body(request, rest.batch_bytes).await?;
+    let bodies = rest.bodies.get().ok_or_else(no_schema)?;
+    let read = bodies.reader.read_batch(&body, BATCH).map_err(refused_body)?;
+    let more = u32::try_from(read.len()).ok().and_then(|count| NonZeroU32::new(count.saturating_sub(1)));
+    if let (Some(Extension(Who::Caller(caller))), Some(more)) = (who, more) {
+        caller.take(more, rest.clock.now()).map_err(Problem::excess)?;
+    }
+    let items = stream::iter(read).map(|one| {
+        let (rest, terms, bodies) = (&rest, &terms, &bodies);
+        async move {
+            let read = one.map_err(refused_body)?;
+            // Each has the whole deadline from when it is begun.
+            rest.ask(asked(terms, Instant::now(), bodies, read)).await.map_err(Problem::from)
+        }
+    });
+    let items: Vec<Result<Told, Problem>> = items.buffered(BATCH_AT_ONCE).collect().await;
+    let items: Vec<Value> = items.into_iter().map(item).collect();
+    Ok(Json(json!({ "items": items })).into_response())
+}
+
+fn item(outcome: Result<Told, Problem>) -> Value {
+    match outcome {
+        Ok(told) => json!({ "status": 200, "decision": Answer::told(&told) }),
+        Err(problem) => {
+            let (status, body) = problem.into_item();
+            json!({ "status": status.as_u16(), "problem": body })
+        }
+    }
+}
+
+fn asked(terms: &Terms, began: Instant, bodies: &Bodies, read: codec::Body) -> Asked {
+    let mut value = Vec::with_capacity(read.avro.len() + codec::FRAME_BYTES);
+    frame(bodies.id, &mut value);
+    value.extend_from_slice(&read.avro);
+    Asked {
+        payment: Arc::new(read.payment),
+        value,
+        schema_id: bodies.id,
+        budget: Budget::new(began, terms.deadline),
+        joins: terms.joins,
+        traceparent: terms.traceparent.clone(),
+    }
+}
+
+fn terms(rest: &Rest, request: &Request) -> Result<Terms, Problem> {
+    let headers = request.headers();
+    is_json(headers)?;
+    let traceparent = headers.get("traceparent").and_then(|value| value.to_str().ok());
+    Ok(Terms {
+        deadline: deadline(rest, headers)?,
+        joins: if dry_run(request.uri().query())? { Joins::No } else { Joins::Yes },
+        traceparent: traceparent.filter(|text| is_traceparent(text)).map(Into::into),
+    })
+}
+
+/// A path that takes no query says so: a filter that is not there must not look as if it had worked.
+pub(super) fn no_query(request: &Request) -> Result<(), Problem> {
+    match request.uri().query() {
+        None | Some("") => Ok(()),
+        Some(_) => {
+            let detail = "this path takes no query".to_owned();
+            let fault = Fault { pointer: "query:".to_owned(), code: "unknown".into(), detail };
+            Err(Problem::of(Code::InvalidRequest).errors([fault]))
+        }
+    }
+}
+
+fn dry_run(query: Option<&str>) -> Result<bool, Problem> {
+    let wrong = |detail: &str| {
+        let pointer = "query:dry_run".to_owned();
+        let fault = Fault { pointer, code: "wrong_value".into(), detail: detail.to_owned() };
+        Problem::of(Code::InvalidRequest).errors([fault])
+    };
+    match query {
+        None | Some("") => Ok(false),
+        Some("dry_run=true") => Ok(true),
+        Some("dry_run=false") => Ok(false),
+        Some(_) => Err(wrong("the query may be dry_run=true or dry_run=false")),
+    }
+}
+
+fn deadline(rest: &Rest, headers: &HeaderMap) -> Result<Duration, Problem> {
+    let mut values = headers.get_all("tripline-deadline-ms").iter();
+    let Some(value) = values.next() else { return Ok(rest.limits.deadline) };
+    let ms = value.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let ms = ms.and_then(|text| text.parse::<u64>().ok()).filter(|ms| *ms > 0 && values.next().is_none());
+    let ms = ms.ok_or_else(|| Problem::of(Code::DeadlineInvalid))?;
+    Ok(Duration::from_millis(ms).min(rest.limits.max_deadline))
+}
+
+pub(super) fn is_json(headers: &HeaderMap) -> Result<(), Problem> {
+    if headers.get(header::CONTENT_ENCODING).is_some_and(|value| value != "identity") {
+        return Err(Problem::of(Code::UnsupportedEncoding));
+    }
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let (kind, parameter) = kind.split_once(';').unwrap_or((kind, ""));
+    let parameter = parameter.trim();
+    let utf8 = parameter.is_empty() || parameter.eq_ignore_ascii_case("charset=utf-8");
+    if kind.trim().eq_ignore_ascii_case("application/json") && utf8 {
+        return Ok(());
+    }
+    Err(Problem::of(Code::UnsupportedMediaType))
+}
+
+/// A key of the caller's for this request, if he sent one.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let key = value.to_str().ok().filter(|key| (1..=255).contains(&key.len()));
+    let fault = || Fault {
+        pointer: "header:idempotency-key".to_owned(),
+        code: "wrong_value".into(),
+        detail: "1 to 255 visible ASCII characters".to_owned(),
+    };
+    key.map(|key| Some(key.to_owned())).ok_or_else(|| Problem::of(Code::InvalidRequest).errors([fault()]))
+}
+
+fn caller(request: &Request<Body>) -> String {
+    request.extensions().get::<Who>().map_or_else(String::new, |who| who.name().to_owned())
+}
+
+/// The body, up to a bound.
+pub async fn body(request: Request, most: usize) -> Result<Vec<u8>, Problem> {
+    let too_large =
+        || Problem::of(Code::PayloadTooLarge).detail(format!("A body may have at most {most} bytes here."));
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if length.is_some_and(|length| length > most) {
+        return Err(too_large());
+    }
+    to_bytes(request.into_body(), most).await.map(Into::into).map_err(|_| too_large())
+}
+
+fn refused_body(error: BodyError) -> Problem {
+    match error {
+        BodyError::Syntax { detail } => Problem::of(Code::MalformedJson).detail(detail),
+        BodyError::Meaning(faults) => {
+            let fault = |fault: codec::Fault| Fault {
+                pointer: fault.pointer,
+                code: fault.code.into(),
+                detail: fault.detail,
+            };
+            Problem::of(Code::InvalidPayment).errors(faults.into_iter().map(fault))
+        }
+    }
+}
+
+fn trace(terms: &Terms, told: &Told) -> Option<HeaderValue> {
+    let id = &told.made.decision.decision_id;
+    let trace = crate::emit::traceparent(terms.traceparent.as_deref(), id)?;
+    HeaderValue::from_str(&trace).ok()
+}
+
+fn overloaded() -> Problem {
+    Problem::of(Code::Overloaded).retry_after(1)
+}
+
+pub(super) fn no_schema() -> Problem {
+    Problem::of(Code::Unavailable)
+        .detail("The schema registry has not given the payments' schema yet.")
+        .retry_after(1)
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let meaning = |code: &'static str, detail: &str| {
+            let fault = Fault { pointer: String::new(), code: code.into(), detail: detail.to_owned() };
+            Problem::of(Code::InvalidPayment).errors([fault])
+        };
+        match refusal {
+            Refusal::Conflict => Problem::of(Code::Conflict),
+            Refusal::InFlight => Problem::of(Code::InFlight).retry_after(1),
+            Refusal::Late => meaning("late", "the event time is further back than limits.lateness allows"),
+            Refusal::Future => meaning("future", "the event time is further ahead than limits.skew allows"),
+            Refusal::Unavailable(why) => Problem::of(Code::Unavailable).detail(why).retry_after(1),
+        }
+    }
+}

@@ -24,7 +24,7 @@ use self::answer::{Code, Problem};
 use self::door::{Door, Remote};
 use crate::clock::Clock;
 use crate::rest::{self, Rest};
-use crate::telemetry::{Board, Health, OPENMETRICS, Telemetry, View};
+use crate::telemetry::{Board, Health, OPENMETRICS, Part, Standing, Telemetry, View};
 
 pub mod answer;
 mod asset;
@@ -108,6 +108,9 @@ async fn sample(sources: &Sources) {
     second.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         second.tick().await;
+        if let Some(rest) = &sources.rest {
+            sources.telemetry.rest(rest.figures());
+        }
         sources.board.tick(sources.clock.now(), &sources.telemetry);
     }
 }
@@ -142,6 +145,10 @@ async fn livez(State(sources): State<Sources>) -> Response {
 }
 
 async fn readyz(State(sources): State<Sources>) -> Response {
+    if let Some(rest) = &sources.rest {
+        let standing = rest.closed().map_or(Standing::Ready, |why| Standing::NotReady(why.to_owned()));
+        sources.health.set(Part::Rest, standing);
+    }
     answer::ready(sources.health.readiness())
 }
 

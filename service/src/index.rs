@@ -58,7 +58,7 @@ use writer::Writer;
 pub struct IndexOptions {
     /// How long a decision is found, counted from when it was made.
     pub keep: DurationMs,
-    /// Memory for what is read; writing takes about 100 MB more, whatever is set here.
+    /// Memory for what is read; writing takes some 130 MB more, whatever is set here.
     pub cache_bytes: u64,
 }
 

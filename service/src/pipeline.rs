@@ -165,6 +165,11 @@ impl Pipeline {
         lock(&self.state)
     }
 
+    /// Whether callers are between their answer and the stream.
+    pub fn has_callers(&self) -> bool {
+        self.accepted.open() > 0
+    }
+
     /// Who decides.
     pub fn judge(&self) -> &Arc<Judge> {
         &self.judge

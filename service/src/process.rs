@@ -80,7 +80,7 @@ pub fn run(setup: Setup, runtime: &Runtime, extras: Extras) -> Result<Reporter, 
     let listener = listener.with_context(|| format!("http.listen: {}", setup.config.http.listen))?;
     let address = listener.local_addr().context("http.listen")?;
     let entrance = entrance(&setup, extras.callers, address, runtime);
-    let (opening, instance) = opening(&setup, &live)?;
+    let (opening, instance) = opening(&setup, &live, &reporter)?;
     let deciders = Arc::clone(&opening.deciders);
     let beside = Beside::start(&setup, &opening, runtime, &stop)?;
     let rest = Rest::start(&setup, opening, runtime.handle())?;
@@ -150,7 +150,7 @@ fn default_port(http: &HttpConfig) -> u16 {
 type Ending = oneshot::Receiver<anyhow::Result<Drained>>;
 
 /// What the door is opened with, and who this process is in the consumer group.
-fn opening(setup: &Setup, live: &Arc<Live>) -> anyhow::Result<(Opening, String)> {
+fn opening(setup: &Setup, live: &Arc<Live>, reporter: &Reporter) -> anyhow::Result<(Opening, String)> {
     let config = &setup.config;
     let store = &config.store.path;
     std::fs::create_dir_all(store).with_context(|| format!("store.path: {}", store.display()))?;
@@ -166,7 +166,8 @@ fn opening(setup: &Setup, live: &Arc<Live>) -> anyhow::Result<(Opening, String)>
     let deciders: DecidersOfNow =
         Arc::new(move || Deciders { model: model.get(), policy: policy.current(), lists: list.snapshot() });
     let kafka = worker::options(setup, instance.clone());
-    Ok((Opening { kafka, deciders, index: index.transpose()?, lists, policies }, instance))
+    let telemetry = Arc::clone(&reporter.telemetry);
+    Ok((Opening { kafka, deciders, index: index.transpose()?, lists, policies, telemetry }, instance))
 }
 
 /// The threads beside the line: the index is filled, the policy file watched.

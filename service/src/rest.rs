@@ -27,6 +27,7 @@ use crate::made::Seal;
 use crate::pipeline::DecidersOfNow;
 use crate::policy_file::PolicyFile;
 use crate::registry::client::RegistryClient;
+use crate::telemetry::{RestFigures, Telemetry};
 
 pub mod admission;
 mod answer;
@@ -102,6 +103,7 @@ pub struct Rest {
     transactions: String,
     clock: Arc<dyn Clock + Sync>,
     limits: RestLimits,
+    telemetry: Arc<Telemetry>,
 }
 
 /// A caller's deadline, cut into parts.
@@ -137,6 +139,32 @@ impl Rest {
     pub fn engine(&self) -> Option<&Engine> {
         let is_open = self.restored.load(Ordering::Acquire) && self.freshness.has_caught_up();
         self.engine.get().filter(|_| is_open)
+    }
+
+    /// Why no decision is made here now, if none is.
+    pub fn closed(&self) -> Option<&'static str> {
+        if self.engine.get().is_none() {
+            return Some("the store is being opened");
+        }
+        if !self.freshness.has_caught_up() {
+            return Some(
+                "what was in the topics at the start is still to be applied: an id decided before may be unknown",
+            );
+        }
+        if !self.restored.load(Ordering::Acquire) {
+            return Some("payments answered before the restart are being taken in");
+        }
+        self.bodies.get().is_none().then_some("the schema registry has not given the payments' schema yet")
+    }
+
+    /// How the door stands, for metrics.
+    pub fn figures(&self) -> RestFigures {
+        RestFigures {
+            unrecorded: self.recorder.kept() as u64,
+            ahead: self.accepted.open() as u64,
+            rules_broken: self.engine.get().map_or(0, |engine| engine.judge.broken()),
+            index_rows: self.index.as_ref().map_or(0, DecisionIndex::count),
+        }
     }
 
     /// Who is between a caller and the stream.

@@ -102,6 +102,60 @@ impl LookupAnswer {
     }
 }
 
+/// What a caller was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RestOutcome {
+    /// A decision made for him, and in the topic.
+    Decided,
+    /// One by the policy's fallback, or not recorded yet.
+    Fallback,
+    /// The decision of before.
+    Replayed,
+    /// His request was wrong, or contradicts what was decided.
+    Refused,
+    /// There was no room.
+    Overloaded,
+    /// No decision could be made.
+    Unavailable,
+}
+
+impl RestOutcome {
+    /// Every outcome.
+    pub const ALL: [RestOutcome; 6] = [
+        RestOutcome::Decided,
+        RestOutcome::Fallback,
+        RestOutcome::Replayed,
+        RestOutcome::Refused,
+        RestOutcome::Overloaded,
+        RestOutcome::Unavailable,
+    ];
+
+    /// Its word in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RestOutcome::Decided => "decided",
+            RestOutcome::Fallback => "fallback",
+            RestOutcome::Replayed => "replayed",
+            RestOutcome::Refused => "refused",
+            RestOutcome::Overloaded => "overloaded",
+            RestOutcome::Unavailable => "unavailable",
+        }
+    }
+}
+
+/// How the callers' door stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RestFigures {
+    /// Payments answered and not acknowledged by the brokers.
+    pub unrecorded: u64,
+    /// Payments answered and not applied by the stream.
+    pub ahead: u64,
+    /// Decisions for which a rule had no value.
+    pub rules_broken: u64,
+    /// Decisions in the index.
+    pub index_rows: u64,
+}
+
 #[derive(Debug, Default)]
 struct Counter(AtomicU64);
 
@@ -131,6 +185,10 @@ pub struct Telemetry {
     end_to_end: Durations,
     checkpoints: Durations,
     resident_bytes: Counter,
+    answers: [Counter; RestOutcome::ALL.len()],
+    rest_latency: Durations,
+    rest: Mutex<RestFigures>,
+    foreign: Counter,
     /// How the line stood when it last said so, a few times a second.
     line: Mutex<LineState>,
     committed: Mutex<BTreeMap<Source, i64>>,
@@ -168,6 +226,10 @@ impl Telemetry {
             end_to_end: Durations::default(),
             checkpoints: Durations::default(),
             resident_bytes: Counter::default(),
+            answers: Default::default(),
+            rest_latency: Durations::default(),
+            rest: Mutex::default(),
+            foreign: Counter::default(),
             line: Mutex::new(LineState::default()),
             committed: Mutex::new(BTreeMap::new()),
         }
@@ -201,6 +263,22 @@ impl Telemetry {
     /// Alerts were raised.
     pub fn alerts(&self, count: u64) {
         self.alerts.add(count);
+    }
+
+    /// A caller was answered, so long after his request had come in.
+    pub fn answered(&self, outcome: RestOutcome, took_us: i64) {
+        add(&self.answers, outcome as usize, 1);
+        self.rest_latency.add(took_us);
+    }
+
+    /// How the callers' door stands now.
+    pub fn rest(&self, figures: RestFigures) {
+        *self.rest.lock().unwrap_or_else(PoisonError::into_inner) = figures;
+    }
+
+    /// Payments came with decisions that were not made here.
+    pub fn foreign(&self, count: u64) {
+        self.foreign.add(count);
     }
 
     /// A model version went live.

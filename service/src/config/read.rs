@@ -128,7 +128,7 @@ fn resolved(
         );
         None
     };
-    let policy_watch = time(root, "policy_watch", 100..=HOUR_MS);
+    let policy_watch = time(&mut root.section("policies"), "watch", 100..=HOUR_MS);
     let models = models(root.section("models"), folder);
     let kafka = KafkaConfig::read(root.section("kafka"), env);
     let registry = registry(root.section("registry"));

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use schemas::time::HOUR_MS;
 use tempfile::TempDir;
 use toml::{Table, Value};
 
@@ -33,7 +34,7 @@ window = "7d"
 "#;
 
 /// Keys that are read and have no default.
-const WITHOUT_DEFAULT: [&str; 8] = [
+const WITHOUT_DEFAULT: [&str; 10] = [
     "features",
     "policy",
     "payment",
@@ -42,6 +43,8 @@ const WITHOUT_DEFAULT: [&str; 8] = [
     "http.tls.certificate",
     "http.tls.key",
     "access.keys",
+    "rest.key",
+    "rest.subject",
 ];
 
 /// A folder with the three files.
@@ -167,6 +170,10 @@ fn the_least_config_is_enough_and_paths_are_relative_to_it() {
     assert_eq!(config.store.segment_bytes, 256 << 20);
     assert_eq!(config.store.journal_sync, JournalSync::Never);
     assert_eq!(config.log.level, tracing::Level::INFO);
+    assert_eq!(config.decisions.path, folder.path("decisions"));
+    assert_eq!((config.decisions.index, config.decisions.cache_bytes), (true, 64 << 20));
+    // Of a payment an hour ahead the id is known an hour longer.
+    assert_eq!(config.decisions.options(&config.limits).keep, DurationMs(config.limits.remember.0 + HOUR_MS));
     let absolute = folder.config(&["store.path=/elsewhere"], &[]);
     assert_eq!(absolute.store.path, Path::new("/elsewhere"));
 }
@@ -358,6 +365,14 @@ fn values_that_do_not_fit_each_other_are_refused() {
             "[registry]\nurl = \"http://r?x=1\"",
             "registry.url: found \"http://r?x=1\"; expected a URL without ?",
         ),
+        (
+            "[decisions]\nkeep = \"39d\"",
+            "decisions.keep: found 39d; expected limits.remember or more, 40d: an id that is still known",
+        ),
+        ("[limits]\nremember = \"41d\"", "decisions.keep: found 40d; expected limits.remember or more, 41d"),
+        ("[decisions]\nkeep = \"1s\"", "decisions.keep: found 1s; expected 1m to 730d"),
+        ("[decisions]\ncache_mib = 0", "decisions.cache_mib: found 0; expected 1 to 65536"),
+        ("[decisions]\nindex = \"no\"", "decisions.index: found \"no\"; expected true or false"),
         ("[http]\nlisten = \"127.0.0.1:70000\"", "http.listen: found \"127.0.0.1:70000\"; expected an IP"),
         ("[log]\nlevel = \"loud\"", "log.level: found \"loud\"; expected one of error, warn"),
         ("[log]\nformat = 5", "log.format: found 5; expected a text"),
@@ -373,6 +388,9 @@ fn values_that_do_not_fit_each_other_are_refused() {
     }
     let good = "[kafka]\nbootstrap = \"[::1]:9092,broker-2.lan:9093\"\n[registry]\nurl = \"http://r:8081/apis/v7/\"\n\
                 [models]\npath = \"m\"\nlive = \"x\"\n[limits]\nlateness = \"40d\"\n";
+    // Without an index nothing has to be found in it.
+    let off = "[decisions]\nindex = false\nkeep = \"1d\"\n";
+    assert!(!Folder::with(off).config(&[], &[]).decisions.index);
     let config = Folder::with(good).config(&[], &[]);
     assert_eq!(config.registry.url, "http://r:8081/apis/v7");
     assert_eq!(config.models.unwrap().live, "x");

@@ -13,7 +13,7 @@ use super::query::{MOST_A_PAGE, Page, Query};
 use super::stream::{Bounds, Met, Stream};
 use super::{IndexError, key};
 
-/// Rows looked at for one page: some 20 ms. Then the page ends, and its cursor goes on from there.
+/// Rows looked at for one page: 5 to 30 ms. Then the page ends, and its cursor goes on from there.
 pub(super) const LOOK_AT_MOST: usize = 20_000;
 
 /// A day's stream and its next row.

@@ -31,6 +31,7 @@ use crate::judge::{Case, Written};
 use crate::made::Made;
 use crate::pipeline::Deciders;
 use crate::policy::Lack;
+use crate::telemetry::RestOutcome;
 
 /// A payment to be decided.
 pub struct Asked {
@@ -80,12 +81,15 @@ impl Rest {
     /// # Errors
     /// See [`Refusal`].
     pub async fn ask(self: &Arc<Self>, asked: Asked) -> Result<Told, Refusal> {
-        let engine = self
-            .engine()
-            .ok_or(Refusal::Unavailable(
-                "the store is being opened, or has not caught up with the topics yet",
-            ))?
-            .clone();
+        let began = asked.budget.began;
+        let answer = self.decided(asked).await;
+        self.telemetry.answered(outcome(&answer), micros(began.elapsed()));
+        answer
+    }
+
+    async fn decided(self: &Arc<Self>, asked: Asked) -> Result<Told, Refusal> {
+        let closed = || Refusal::Unavailable(self.closed().unwrap_or("not yet"));
+        let engine = self.engine().ok_or_else(closed)?.clone();
         let rest = Arc::clone(self);
         let task = tokio::spawn(async move { rest.flow(&engine, asked).await });
         task.await.unwrap_or(Err(Refusal::Unavailable("the decision failed; the log says why")))
@@ -109,8 +113,9 @@ impl Rest {
             return Err(Refusal::Future);
         }
         let deciders = (self.deciders)();
-        let (view, scored) = match self.look(engine, &asked, &deciders).await {
-            (Some(Seen::Known(content)), _) => {
+        let looked = self.look(engine, &asked, &deciders).await;
+        let (view, scored) = match looked {
+            Looked::There(Seen::Known(content), _) => {
                 self.leave(engine, &asked);
                 let same = content == payment.content;
                 return match engine.accepted.waits(payment) {
@@ -119,21 +124,22 @@ impl Rest {
                     None => self.stored(&asked).await,
                 };
             }
-            (Some(Seen::Late), _) => {
+            Looked::There(Seen::Late, _) => {
                 self.leave(engine, &asked);
                 return Err(Refusal::Late);
             }
-            (Some(Seen::New(view)), scored) => (Some(view), scored),
-            (Some(Seen::Failed) | None, _) => {
+            Looked::There(Seen::New(view), scored) => (Ok(view), scored),
+            Looked::There(Seen::Failed, _) | Looked::Not(_) => {
                 // The stream's memory of ids cannot be asked; the index has all but the last moments.
                 if let Some(made) = self.find(payment) {
                     self.leave(engine, &asked);
                     return Ok(Told { made, replayed: true, recorded: true });
                 }
-                (None, None)
+                let why = if let Looked::Not(why) = looked { why } else { Lack::FeaturesUnavailable };
+                (Err(why), None)
             }
         };
-        let made = self.judge(engine, &asked, &deciders, view.as_deref(), scored);
+        let made = self.judge(engine, &asked, &deciders, view.as_deref().map_err(|why| *why), scored);
         if asked.joins == Joins::No {
             return Ok(Told { made: Arc::new(made), replayed: false, recorded: false });
         }
@@ -148,12 +154,7 @@ impl Rest {
     }
 
     /// Looks up the features, and has them scored while there is time.
-    async fn look(
-        &self,
-        engine: &Engine,
-        asked: &Asked,
-        deciders: &Deciders,
-    ) -> (Option<Seen>, Option<Scored>) {
+    async fn look(&self, engine: &Engine, asked: &Asked, deciders: &Deciders) -> Looked {
         let (seen, was_seen) = oneshot::channel();
         let (scored, was_scored) = oneshot::channel();
         let look = Look {
@@ -166,15 +167,15 @@ impl Rest {
             scored,
         };
         if !self.desk.look(look) {
-            return (None, None);
+            return Looked::Not(Lack::Overload);
         }
         let seen = tokio::time::timeout_at(asked.budget.features_by, was_seen).await;
-        let Ok(Ok(seen)) = seen else { return (None, None) };
+        let Ok(Ok(seen)) = seen else { return Looked::Not(Lack::FeaturesUnavailable) };
         if !matches!(seen, Seen::New(_)) || deciders.model.is_none() {
-            return (Some(seen), None);
+            return Looked::There(seen, None);
         }
         let scored = tokio::time::timeout_at(asked.budget.model_by, was_scored).await;
-        (Some(seen), scored.ok().and_then(Result::ok))
+        Looked::There(seen, scored.ok().and_then(Result::ok))
     }
 
     fn judge(
@@ -182,7 +183,7 @@ impl Rest {
         engine: &Engine,
         asked: &Asked,
         deciders: &Deciders,
-        view: Option<&View>,
+        view: Result<&View, Lack>,
         scored: Option<Scored>,
     ) -> Made {
         let began = Instant::now();
@@ -197,10 +198,10 @@ impl Rest {
             _ => (None, 0),
         };
         let lack = match (view, &deciders.model, scored) {
-            (None, ..) => Some(Lack::FeaturesUnavailable),
-            (Some(_), None, _) => Some(Lack::NoModel),
-            (Some(_), Some(_), None) => Some(Lack::ModelTimeout),
-            (Some(_), Some(_), Some(_)) if score.is_none() => Some(Lack::ModelFailed),
+            (Err(why), ..) => Some(why),
+            (Ok(_), None, _) => Some(Lack::NoModel),
+            (Ok(_), Some(_), None) => Some(Lack::ModelTimeout),
+            (Ok(_), Some(_), Some(_)) if score.is_none() => Some(Lack::ModelFailed),
             _ if self.freshness.is_stale(self.limits.stale_after) => Some(Lack::FeaturesStale),
             _ => None,
         };
@@ -298,6 +299,24 @@ impl Rest {
     fn record_key(&self, payment: &Payment) -> Vec<u8> {
         let key = payment.entities.get(self.key_entity).and_then(Option::as_deref);
         key.unwrap_or_default().as_bytes().to_vec()
+    }
+}
+
+/// What came of a look.
+enum Looked {
+    /// It was there in time; and the score, if there is a model and it was.
+    There(Seen, Option<Scored>),
+    /// It was not.
+    Not(Lack),
+}
+
+fn outcome(answer: &Result<Told, Refusal>) -> RestOutcome {
+    match answer {
+        Ok(told) if told.replayed => RestOutcome::Replayed,
+        Ok(told) if !told.recorded || told.made.decision.fallback.is_some() => RestOutcome::Fallback,
+        Ok(_) => RestOutcome::Decided,
+        Err(Refusal::Unavailable(_)) => RestOutcome::Unavailable,
+        Err(_) => RestOutcome::Refused,
     }
 }
 

@@ -35,6 +35,7 @@ use crate::policy_file::PolicyFile;
 use crate::registry::Answer;
 use crate::registry::client::RegistryClient;
 use crate::stream::kafka::KafkaOptions;
+use crate::telemetry::Telemetry;
 
 /// How often it is looked for what is not there yet.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -53,6 +54,8 @@ pub struct Opening {
     pub lists: Arc<ListBook>,
     /// The policies.
     pub policies: Arc<PolicyFile>,
+    /// The numbers.
+    pub telemetry: Arc<Telemetry>,
 }
 
 impl Rest {
@@ -61,7 +64,7 @@ impl Rest {
     /// # Errors
     /// When the store's folder cannot be used, or a Kafka property is refused.
     pub fn start(setup: &Setup, opening: Opening, runtime: &Handle) -> anyhow::Result<Arc<Self>> {
-        let Opening { kafka, deciders, index, lists, policies } = opening;
+        let Opening { kafka, deciders, index, lists, policies, telemetry } = opening;
         let (config, store) = (&setup.config, &setup.config.store.path);
         fs::create_dir_all(store).with_context(|| format!("store.path: {}", store.display()))?;
         let seal = Seal::new(&seal_key(&store.join("seal.key")).context("the key of the seal")?);
@@ -102,6 +105,7 @@ impl Rest {
             reader: kafka.reader(),
             transactions: config.kafka.transactions.clone(),
             clock: Arc::new(SystemClock::default()),
+            telemetry,
             limits: RestLimits {
                 skew: config.limits.skew,
                 stale_after: config.rest.stale_after.std(),

@@ -23,6 +23,7 @@ use super::{Budget, Rest, label, manage, openapi, read, replay};
 use crate::access::Who;
 use crate::emit::is_traceparent;
 use crate::http::answer::{Code, Fault, Problem};
+use crate::telemetry::RestOutcome;
 
 /// Largest body of one payment.
 pub const BODY_BYTES: usize = 64 << 10;
@@ -61,7 +62,7 @@ struct Terms {
 async fn score(State(rest): State<Arc<Rest>>, request: Request) -> Result<Response, Problem> {
     let began = Instant::now();
     let terms = terms(&rest, &request)?;
-    let _place = rest.admission.enter().await.ok_or_else(overloaded)?;
+    let _place = rest.admission.enter().await.ok_or_else(|| overloaded(&rest))?;
     let key = idempotency_key(request.headers())?;
     let caller = caller(&request);
     let body = body(request, BODY_BYTES).await?;
@@ -86,7 +87,7 @@ async fn batch(
     request: Request,
 ) -> Result<Response, Problem> {
     let terms = terms(&rest, &request)?;
-    let _place = rest.admission.enter().await.ok_or_else(overloaded)?;
+    let _place = rest.admission.enter().await.ok_or_else(|| overloaded(&rest))?;
     let body = body(request, rest.batch_bytes).await?;
     let bodies = rest.bodies.get().ok_or_else(no_schema)?;
     let read = bodies.reader.read_batch(&body, BATCH).map_err(refused_body)?;
@@ -239,7 +240,8 @@ fn trace(terms: &Terms, told: &Told) -> Option<HeaderValue> {
     HeaderValue::from_str(&trace).ok()
 }
 
-fn overloaded() -> Problem {
+fn overloaded(rest: &Rest) -> Problem {
+    rest.telemetry.answered(RestOutcome::Overloaded, 0);
     Problem::of(Code::Overloaded).retry_after(1)
 }
 

@@ -15,13 +15,16 @@ pub enum Part {
     Models,
     /// The schema registry.
     Registry,
+    /// The callers' door.
+    Rest,
     /// The listener of `/metrics` and the page.
     Http,
 }
 
 impl Part {
     /// Every part.
-    pub const ALL: [Part; 5] = [Part::Stream, Part::Store, Part::Models, Part::Registry, Part::Http];
+    pub const ALL: [Part; 6] =
+        [Part::Stream, Part::Store, Part::Models, Part::Registry, Part::Rest, Part::Http];
 
     /// Its word in answers.
     pub fn as_str(self) -> &'static str {
@@ -30,6 +33,7 @@ impl Part {
             Part::Store => "store",
             Part::Models => "models",
             Part::Registry => "registry",
+            Part::Rest => "rest",
             Part::Http => "http",
         }
     }

@@ -13,7 +13,7 @@ use prometheus_client::registry::Registry;
 use schemas::reject::RejectCode;
 
 use super::latency::{Durations, shown};
-use super::{Counter, Kind, LabelOutcome, LookupAnswer, Metric, Telemetry, process};
+use super::{Counter, Kind, LabelOutcome, LookupAnswer, Metric, RestOutcome, Telemetry, process};
 
 /// The media type of the text.
 pub const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -40,6 +40,7 @@ impl Collector for Telemetry {
         self.line_counters(&mut sheet)?;
         self.part_counters(&mut sheet)?;
         self.gauges(&mut sheet)?;
+        self.rest_figures(&mut sheet)?;
         if let Some(figures) = process::figures() {
             sheet.gauge(Metric::ProcessResidentBytes, figures.resident_bytes)?;
             sheet.family(Metric::ProcessCpu)?.encode_counter(&figures.cpu_seconds, NO_EXEMPLAR)?;
@@ -66,6 +67,18 @@ impl Telemetry {
         sheet.durations(Metric::DecisionLatency, &self.decision_latency)?;
         sheet.durations(Metric::EndToEnd, &self.end_to_end)?;
         sheet.durations(Metric::Checkpoint, &self.checkpoints)
+    }
+
+    fn rest_figures(&self, sheet: &mut Sheet<'_>) -> Result<(), Error> {
+        let answers = RestOutcome::ALL.map(RestOutcome::as_str).into_iter().zip(counts(&self.answers));
+        sheet.counters(Metric::RestAnswers, answers)?;
+        sheet.durations(Metric::RestLatency, &self.rest_latency)?;
+        let figures = *self.rest.lock().unwrap_or_else(PoisonError::into_inner);
+        sheet.gauge(Metric::RestUnrecorded, figures.unrecorded)?;
+        sheet.gauge(Metric::RestAhead, figures.ahead)?;
+        sheet.gauge(Metric::IndexRows, figures.index_rows)?;
+        sheet.counter(Metric::RulesBroken, figures.rules_broken)?;
+        sheet.counter(Metric::ForeignDecisions, self.foreign.get())
     }
 
     fn part_counters(&self, sheet: &mut Sheet<'_>) -> Result<(), Error> {

@@ -36,6 +36,10 @@ impl Watch for Reporter {
         self.telemetry.duplicates(1);
     }
 
+    fn foreign(&mut self, count: u64) {
+        self.telemetry.foreign(count);
+    }
+
     fn dead(&mut self, source: Source, reject: &Reject) {
         self.telemetry.dead_letters(source.topic, reject.code, 1);
     }

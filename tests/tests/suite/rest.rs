@@ -276,8 +276,11 @@ fn every_answer_is_in_time_and_names_its_fallback() {
     let servers: &'static Servers = Box::leak(Box::new(Servers::start()));
     let (world, _) = world(servers, "faulty");
     let fault = world.path("fault");
-    let (mut process, base) =
-        serve(&world, &["rest.stale_after=\"2s\""], &[("TRIPLINE_FAULT_FILE", fault.to_str().unwrap())]);
+    let models = world.path("models");
+    crate::scores::packed(&data, "handbook_lr.onnx", &models);
+    let model = [format!("models.path=\"{}\"", models.display()), "models.live=\"handbook_lr\"".to_owned()];
+    let sets = ["rest.stale_after=\"2s\"", &model[0], &model[1]];
+    let (mut process, base) = serve(&world, &sets, &[("TRIPLINE_FAULT_FILE", fault.to_str().unwrap())]);
     let payments: Vec<Paid> = first_days(&data).take(2_000).collect();
     open(&base, &World::key(), &body(&payments[0]));
     let set = |words: &str| {
@@ -288,7 +291,13 @@ fn every_answer_is_in_time_and_names_its_fallback() {
     const DEADLINE_MS: u64 = 150;
     // Clients and servers share two cores with other tests: the bound itself is printed, the test allows as much again.
     let most = Duration::from_millis(2 * DEADLINE_MS);
-    for (words, expected, part) in [("store=slow", "features_unavailable", 0), ("", "no_model", 1)] {
+    let cases = [
+        ("store=slow", "features_unavailable"),
+        ("model=slow", "model_timeout"),
+        ("model=fail", "model_failed"),
+        ("", "none"),
+    ];
+    for (part, (words, expected)) in cases.into_iter().enumerate() {
         set(words);
         let slowest = within(&base, &payments[part * 100..part * 100 + 60], DEADLINE_MS, |told| {
             assert_eq!((told.status, reason(told)), (200, expected.to_owned()), "{told:?}");
@@ -304,7 +313,7 @@ fn every_answer_is_in_time_and_names_its_fallback() {
     let kept = Mutex::new(Vec::new());
     let slowest = within(&base, &payments[400..600], DEADLINE_MS, |told| {
         assert_eq!((told.status, &told.body["recorded"]), (200, &json!(false)), "{told:?}");
-        assert!(["no_model", "not_recorded"].contains(&reason(told).as_str()), "{told:?}");
+        assert!(["features_stale", "not_recorded"].contains(&reason(told).as_str()), "{told:?}");
         kept.lock().unwrap().push(told.clone());
     });
     println!(
@@ -315,7 +324,7 @@ fn every_answer_is_in_time_and_names_its_fallback() {
     // Across a restart too, with the broker still away: nothing accepted is lost.
     process.kill9();
     script("up", &["--dir", dir, "kafka"]);
-    let (mut process, base) = serve(&world, &[], &[]);
+    let (mut process, base) = serve(&world, &[&model[0], &model[1]], &[]);
     open(&base, &World::key(), &body(&payments[0]));
     let expected = kept.into_inner().unwrap();
     until("what was kept is decided", Duration::from_secs(60), || {

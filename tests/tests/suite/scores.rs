@@ -18,6 +18,22 @@ const WIDTH: usize = 15;
 /// The handbook's example with a model of its own, and the model as `serve` and `replay` find it.
 fn with_model(data: &Path, onnx: &str, kind: Kind) -> (Setup, Arc<Model>, TempDir) {
     let (_, dir) = handbook::setup(None);
+    let models = dir.path().join("models");
+    let order = packed_as(data, onnx, kind, &models);
+    let name = onnx.strip_suffix(".onnx").unwrap();
+    let sets = [format!("models.path={}", models.display()), format!("models.live={name}")];
+    let setup = load(&dir.path().join("tripline.toml"), &sets, Vec::new()).unwrap();
+    assert_eq!(setup.definitions.names(), order, "the example's features are in the models' order");
+    let model = ModelFolder::of(&setup).unwrap().open().unwrap();
+    (setup, model, dir)
+}
+
+/// A model directory of the handbook's linear model.
+pub fn packed(data: &Path, onnx: &str, models: &Path) {
+    packed_as(data, onnx, Kind::Linear, models);
+}
+
+fn packed_as(data: &Path, onnx: &str, kind: Kind, models: &Path) -> Vec<String> {
     let name = onnx.strip_suffix(".onnx").unwrap();
     let order = std::fs::read_to_string(data.join("feature_order.json")).unwrap();
     let order: Vec<String> = serde_json::from_str(&order).unwrap();
@@ -30,13 +46,8 @@ fn with_model(data: &Path, onnx: &str, kind: Kind) -> (Setup, Arc<Model>, TempDi
         missing: Missing::Refuse,
         golden_tolerance: 1e-6,
     };
-    let models = dir.path().join("models");
-    pack(&data.join(onnx), &facts, &[vec![0.0; WIDTH], vec![1.0; WIDTH]], &models).unwrap();
-    let sets = [format!("models.path={}", models.display()), format!("models.live={name}")];
-    let setup = load(&dir.path().join("tripline.toml"), &sets, Vec::new()).unwrap();
-    assert_eq!(setup.definitions.names(), order, "the example's features are in the models' order");
-    let model = ModelFolder::of(&setup).unwrap().open().unwrap();
-    (setup, model, dir)
+    pack(&data.join(onnx), &facts, &[vec![0.0; WIDTH], vec![1.0; WIDTH]], models).unwrap();
+    order
 }
 
 /// Scores rows of columns.

@@ -116,6 +116,24 @@ fn a_cursor_goes_on_at_its_place_whatever_comes_in() {
 }
 
 #[test]
+fn what_only_shares_a_hash_is_not_shown() {
+    let world = World::new();
+    let one = decision(1, DAY * DAY_MS);
+    world.apply(0, 0, std::slice::from_ref(&one));
+    // As if the hashes of another entity and another id were those of this decision's.
+    let (keyspace, place) =
+        (world.index.0.newest().unwrap().keyspace, key::Place { time_ms: DAY * DAY_MS, block: 0, row: 0 });
+    let (_, summary) = world.index.0.newest().unwrap().block(0).unwrap().summary(0).unwrap();
+    keyspace.insert(key::entity_row(key::entity("card", "other"), place), summary.bytes()).unwrap();
+    keyspace.insert(key::id("other"), place.bytes()).unwrap();
+    let of = |key: &str| Query { entity: Some(("card".to_owned(), key.to_owned())), ..Query::default() };
+    assert_eq!(all(&world.index, &of("card-1")), [1]);
+    assert_eq!(all(&world.index, &of("other")), Vec::<u64>::new());
+    assert_eq!(world.index.get("other").unwrap(), None);
+    assert_eq!(world.index.get(&one.decision_id).unwrap(), Some(one));
+}
+
+#[test]
 fn a_filter_that_nothing_matches_ends_and_goes_on() {
     let world = World::new();
     let rows = 2 * scan::LOOK_AT_MOST as u64 + 100;

@@ -16,6 +16,9 @@ use crate::registry::SchemaSource;
 use crate::stream::note::Note;
 use crate::stream::{Output, Record, Transport, TransportError};
 
+/// Most records of a batch while callers wait for decisions.
+const BATCH_BESIDE_CALLERS: usize = 64;
+
 impl<T: Transport, S: SchemaSource> Line<T, S> {
     /// Applies the next batch of before the restart, if all its records are here.
     pub(super) fn recover(&mut self) -> Result<usize, LineError> {
@@ -51,7 +54,9 @@ impl<T: Transport, S: SchemaSource> Line<T, S> {
         if waiting == 0 {
             return Ok(0);
         }
-        self.apply(source, waiting.min(self.limits.batch_records), None)
+        // The state is locked while a batch is applied: callers who wait for it wait for a part of a millisecond.
+        let most = if self.pipeline.has_callers() { BATCH_BESIDE_CALLERS } else { usize::MAX };
+        self.apply(source, waiting.min(self.limits.batch_records).min(most), None)
     }
 
     /// Decodes up to `count` records of a lane and applies them: all or none of a recovered batch, otherwise those

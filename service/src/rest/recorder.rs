@@ -3,7 +3,6 @@
 //! An idempotent producer that never gives a record up. A caller waits for the acknowledgement as long as his deadline
 //! allows; what comes later is kept in a file until it is there. While the brokers do not answer nobody waits for them.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -124,28 +123,21 @@ impl Recorder {
     }
 
     /// Until the brokers have it.
-    fn deliver(
-        self,
-        entry: Entry,
-        sent: Option<DeliveryFuture>,
-        done: impl FnOnce() + Send + 'static,
-    ) -> impl Future<Output = ()> + Send {
-        async move {
-            let mut sent = sent.or_else(|| self.offer(&entry));
-            loop {
-                let delivered = match sent.take() {
-                    Some(delivery) => matches!(delivery.await, Ok(Ok(_))),
-                    None => false,
-                };
-                if delivered {
-                    break;
-                }
-                tokio::time::sleep(AGAIN_AFTER).await;
-                sent = self.offer(&entry);
+    async fn deliver(self, entry: Entry, sent: Option<DeliveryFuture>, done: impl FnOnce()) {
+        let mut sent = sent.or_else(|| self.offer(&entry));
+        loop {
+            let delivered = match sent.take() {
+                Some(delivery) => matches!(delivery.await, Ok(Ok(_))),
+                None => false,
+            };
+            if delivered {
+                break;
             }
-            self.in_vain.store(0, Ordering::Relaxed);
-            self.kept.remove(&entry.decision_id);
-            done();
+            tokio::time::sleep(AGAIN_AFTER).await;
+            sent = self.offer(&entry);
         }
+        self.in_vain.store(0, Ordering::Relaxed);
+        self.kept.remove(&entry.decision_id);
+        done();
     }
 }

@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use feature_store::enricher::Enricher;
 use feature_store::store::{Batch, Begin, Source, Store, StoreError, Topic};
-use schemas::payment::{Label, Payment};
+use schemas::payment::Label;
 use schemas::reject::Reject;
 
-use super::decode::{self, Values};
+use super::decode::{self, Carried, Values};
 use super::{Line, LineError, LineStep};
 use crate::emit::source_name;
-use crate::made::Made;
 use crate::pipeline::{BatchFacts, Deciders, Item, Ruling, lock};
 use crate::registry::SchemaSource;
 use crate::stream::note::Note;
@@ -138,13 +137,13 @@ impl<T: Transport, S: SchemaSource> Line<T, S> {
     fn rule(
         &mut self,
         records: &[Record],
-        values: Vec<(i32, Result<Payment, Reject>, Option<Arc<Made>>)>,
+        values: Vec<Carried>,
         facts: BatchFacts,
         deciders: &Deciders,
         batch: &mut Batch,
         note: &mut Note,
     ) -> Result<(), LineError> {
-        let items = records.iter().zip(values).map(|(record, (schema_id, payment, made))| Item {
+        let items = records.iter().zip(values).map(|(record, Carried { schema_id, payment, made })| Item {
             offset: record.offset,
             schema_id,
             payment,

@@ -11,10 +11,20 @@ use super::{Note, Now, Record};
 use crate::made::{Made, Seal};
 use crate::registry::{Lookup, SchemaSource, Schemas};
 
+/// What a record of the payments topic carries.
+pub(super) struct Carried {
+    /// Registry id of its schema; 0 without one.
+    pub schema_id: i32,
+    /// The payment, or why there is none.
+    pub payment: Result<Payment, Reject>,
+    /// The decision that was made before it came.
+    pub made: Option<Arc<Made>>,
+}
+
 /// What was decoded, in the order of the records.
 pub(super) enum Values {
-    /// Payments, each with its schema id, and the decision that it carries.
-    Payments(Vec<(i32, Result<Payment, Reject>, Option<Arc<Made>>)>),
+    /// Payments.
+    Payments(Vec<Carried>),
     /// Labels.
     Labels(Vec<Result<Label, Reject>>),
 }
@@ -72,7 +82,7 @@ pub(super) fn decode<'a, S: SchemaSource>(
                     Lookup::Waiting => None,
                 });
                 let made = made(record, before, seal, &mut decoded.foreign);
-                payment.map(|payment| payments.push((id, payment, made))).is_none()
+                payment.map(|payment| payments.push(Carried { schema_id: id, payment, made })).is_none()
             }
             Topic::Labels => {
                 let label = body(framed, |id, bytes| match schemas.label(id, now.wall_ms) {
@@ -88,7 +98,7 @@ pub(super) fn decode<'a, S: SchemaSource>(
             break;
         }
         let rejected = match topic {
-            Topic::Payments => payments.last().and_then(|(_, payment, _)| payment.as_ref().err()),
+            Topic::Payments => payments.last().and_then(|carried: &Carried| carried.payment.as_ref().err()),
             Topic::Labels => labels.last().and_then(|label| label.as_ref().err()),
         };
         if let Some(reject) = rejected.filter(|reject| depends_on_more_than_the_record(reject.code)) {

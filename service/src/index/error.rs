@@ -9,7 +9,7 @@ use fjall::LsmError;
 #[derive(Debug, thiserror::Error)]
 pub enum IndexError {
     /// Another process has it open.
-    #[error("the decision index {0} is open in another process: every instance needs a folder of its own")]
+    #[error("the decision index {0} is in use by another process: every instance needs a folder of its own")]
     InUse(String),
     /// What is on disk is not what was written.
     #[error(

@@ -26,7 +26,7 @@ fn inputs(world: &World, count: u32, seed: u64) -> Inputs {
 }
 
 fn finish(world: &World, inputs: &Inputs, process: &mut Process) {
-    until("everything is committed", Duration::from_secs(60), || {
+    until("everything is committed", Duration::from_secs(180), || {
         assert_eq!(process.ended(), None, "{}", process.log_tail());
         world.is_committed()
     });
@@ -214,7 +214,7 @@ fn every_bad_record_ends_in_its_dead_letter() {
     cases.iter().for_each(|(_, value)| world.send(source, b"card1", value));
     world.send(source, b"card1", &whole);
     world.flush();
-    until("everything is committed", Duration::from_secs(60), || {
+    until("everything is committed", Duration::from_secs(180), || {
         assert_eq!(process.ended(), None, "{}", process.log_tail());
         world.is_committed()
     });

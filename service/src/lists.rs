@@ -29,8 +29,9 @@ use file::{Book, Stored};
 pub const MAX_ENTRIES: usize = 100_000;
 
 /// Longest owner and longest reason, bytes: they are in every decision that the entry matched.
-const MAX_OWNER_BYTES: usize = 100;
-const MAX_REASON_BYTES: usize = 500;
+pub const MAX_OWNER_BYTES: usize = 100;
+/// Longest reason.
+pub const MAX_REASON_BYTES: usize = 500;
 
 /// An entry to be.
 #[derive(Clone)]
@@ -228,7 +229,7 @@ impl ListBook {
             return invalid("reason", format!("a text of 1 to {MAX_REASON_BYTES} bytes"));
         }
         if new.expires_ms.is_some_and(|expires_ms| expires_ms <= new.created_ms) {
-            return invalid("expires_ms", "later than now".to_owned());
+            return invalid("expires", "later than now".to_owned());
         }
         Ok(())
     }

@@ -172,6 +172,11 @@ impl Rest {
         &self.accepted
     }
 
+    /// The largest body of a batch.
+    pub fn batch_bytes(&self) -> u64 {
+        u64::try_from(self.batch_bytes).unwrap_or(u64::MAX)
+    }
+
     /// The seal of its decisions.
     pub fn seal(&self) -> &Seal {
         &self.seal

@@ -17,4 +17,5 @@ pub mod memory;
 #[path = "../../feature-store/tests/feature_store/oracle.rs"]
 pub mod oracle;
 pub mod process;
+pub mod raw;
 pub mod servers;

@@ -1,7 +1,8 @@
 //! The whole service from outside. One crate, so that it is linked once.
 //!
 //! `TRIPLINE_TESTS=fast` leaves out what needs a server. `TRIPLINE_SEEDS` and `TRIPLINE_SEED` choose the seeds of the
-//! crash test, `TRIPLINE_KILLS` how often the real one kills.
+//! crash test, `TRIPLINE_KILLS` how often the real one kills, `TRIPLINE_OPENAPI_CASES` how many cases the door's own
+//! description is tried with, `TRIPLINE_DISCONNECTS` how many callers hang up.
 
 #![allow(
     clippy::unwrap_used,
@@ -30,14 +31,20 @@ mod demo;
 mod faults;
 #[path = "suite/handbook.rs"]
 mod handbook;
+#[path = "suite/hostile.rs"]
+mod hostile;
 #[path = "suite/kill.rs"]
 mod kill;
+#[path = "suite/openapi.rs"]
+mod openapi;
 #[path = "suite/reload.rs"]
 mod reload;
 #[path = "suite/replay.rs"]
 mod replay;
 #[path = "suite/rest.rs"]
 mod rest;
+#[path = "suite/roles.rs"]
+mod roles;
 #[path = "suite/scores.rs"]
 mod scores;
 #[path = "suite/stream.rs"]

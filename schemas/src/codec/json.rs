@@ -57,10 +57,10 @@ mod token;
 mod union;
 mod writer;
 
-pub use fault::{FAULT_CODES, Fault, MAX_FAULTS};
+pub use fault::{FAULT_CODES, Fault, MAX_FAULTS, TOO_LONG};
 
 use expectation::mismatch;
-use fault::{At, TOO_LONG, TOO_SHORT, Wrong};
+use fault::{At, TOO_SHORT, Wrong};
 use role::{Role, pointers, roles};
 use token::{Kind, items, scanned};
 use writer::{Form, MAX_RECORD_BYTES, Writer};

@@ -14,8 +14,8 @@ use tokio::time::Instant;
 
 use super::Rest;
 use super::manage::{at, parsed};
-use super::openapi::responses;
-use super::read::moment;
+use super::openapi::{OF_A_BODY, responses};
+use super::read::rfc3339;
 use super::route::{BODY_BYTES, body, is_json, no_query};
 use crate::emit::Bound;
 use crate::http::answer::{Code, Problem};
@@ -62,9 +62,9 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Writes a label, and answers once the brokers have it.
 pub async fn label(State(rest): State<Arc<Rest>>, request: Request) -> Result<Json<Value>, Problem> {
-    no_query(&request)?;
+    no_query(request.uri().query())?;
     is_json(request.headers())?;
-    let labelled: Labelled = parsed(&body(request, BODY_BYTES).await?)?;
+    let labelled: Labelled = parsed(&body(&rest, request, BODY_BYTES).await?)?;
     let label = checked(&labelled, rest.clock.now().wall_ms)?;
     let value = rest.labels.value(&label).ok_or_else(|| {
         Problem::of(Code::Unavailable)
@@ -87,7 +87,7 @@ fn checked(labelled: &Labelled, now_ms: i64) -> Result<Label, Problem> {
     }
     let time_ms = match labelled.label_time.as_deref() {
         None => now_ms,
-        Some(text) => moment(text).ok_or_else(|| at("/label_time", "RFC 3339"))?,
+        Some(text) => rfc3339(text).ok_or_else(|| at("/label_time", "RFC 3339"))?,
     };
     let label_time = EventTime::from_ms(time_ms).ok_or_else(|| at("/label_time", "a time from 1970 on"))?;
     let word = labelled.source.as_deref().unwrap_or("other");
@@ -105,7 +105,8 @@ fn checked(labelled: &Labelled, now_ms: i64) -> Result<Label, Problem> {
 pub(super) fn describe(add: &mut impl FnMut(&str, &str, Value)) {
     let body = json!({ "type": "object", "additionalProperties": false, "required": ["transaction_id", "fraud"],
         "properties": {
-            "transaction_id": { "type": "string", "minLength": 1, "maxLength": MAX_KEY_BYTES },
+            "transaction_id": { "type": "string", "minLength": 1, "maxLength": MAX_KEY_BYTES,
+                "pattern": r"^[^\u0000]*$" },
             "fraud": { "type": "boolean" },
             "label_time": { "type": ["string", "null"], "format": "date-time" },
             "source": { "type": ["string", "null"], "enum": LabelSource::ALL.iter().map(|one| Some(one.as_str()))
@@ -115,7 +116,6 @@ pub(super) fn describe(add: &mut impl FnMut(&str, &str, Value)) {
         "/v1/labels",
         json!({ "operationId": "label", "summary": "Says what a payment turned out to be",
         "requestBody": { "required": true, "content": { "application/json": { "schema": body } } },
-        "responses": responses("Any", &[Code::MalformedJson, Code::InvalidPayment, Code::PayloadTooLarge,
-            Code::UnsupportedMediaType]) }),
+        "responses": responses("Label", &OF_A_BODY) }),
     );
 }

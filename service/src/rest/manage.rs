@@ -3,24 +3,29 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Request, State};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use schemas::payment::MAX_KEY_BYTES;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Rest;
 use super::answer::time;
-use super::openapi::responses;
-use super::read::moment;
-use super::route::{BODY_BYTES, body, is_json, no_query};
+use super::openapi::{OF_A_BODY, linked, responses};
+use super::read::rfc3339;
+use super::route::{BODY_BYTES, body, is_json, named, no_query};
 use crate::http::answer::{Code, Fault, Problem};
-use crate::lists::{ListEntry, ListError, NewEntry};
+use crate::lists::{ListEntry, ListError, MAX_OWNER_BYTES, MAX_REASON_BYTES, NewEntry};
 use crate::policy::ListKind;
+
+/// When to ask again while the lists are full, seconds: entries expire, or somebody removes some.
+const FULL_RETRY_S: u32 = 60;
 
 /// `GET /v1/lists`.
 pub async fn lists(State(rest): State<Arc<Rest>>, request: Request) -> Result<Json<Value>, Problem> {
-    no_query(&request)?;
+    no_query(request.uri().query())?;
     let entries: Vec<_> = rest.lists.entries().iter().map(entry).collect();
     Ok(Json(json!({ "entries": entries })))
 }
@@ -40,11 +45,11 @@ struct Listed {
 
 /// `POST /v1/lists`.
 pub async fn list(State(rest): State<Arc<Rest>>, request: Request) -> Result<Response, Problem> {
-    no_query(&request)?;
+    no_query(request.uri().query())?;
     is_json(request.headers())?;
-    let listed: Listed = parsed(&body(request, BODY_BYTES).await?)?;
+    let listed: Listed = parsed(&body(&rest, request, BODY_BYTES).await?)?;
     let list = ListKind::parse(&listed.list).ok_or_else(|| at("/list", "block or allow"))?;
-    let expires_ms = listed.expires.map(|text| moment(&text).ok_or_else(|| at("/expires", "RFC 3339")));
+    let expires_ms = listed.expires.map(|text| rfc3339(&text).ok_or_else(|| at("/expires", "RFC 3339")));
     let new = NewEntry {
         list,
         entity: listed.entity,
@@ -62,7 +67,13 @@ pub async fn list(State(rest): State<Arc<Rest>>, request: Request) -> Result<Res
 }
 
 /// `DELETE /v1/lists/{id}`.
-pub async fn unlist(State(rest): State<Arc<Rest>>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+pub async fn unlist(
+    State(rest): State<Arc<Rest>>,
+    RawQuery(query): RawQuery,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<Json<Value>, Problem> {
+    no_query(query.as_deref())?;
+    let id = named(path)?;
     let book = Arc::clone(&rest.lists);
     let removed = tokio::task::spawn_blocking(move || book.remove(&id)).await;
     let removed = removed.map_err(|_| Problem::of(Code::Internal))?.map_err(refused)?;
@@ -85,7 +96,7 @@ fn entry(entry: &ListEntry) -> Value {
 fn refused(error: ListError) -> Problem {
     match error {
         ListError::Invalid { field, expected } => at(&format!("/{field}"), &expected),
-        ListError::Full => Problem::of(Code::Unavailable).detail(error.to_string()),
+        ListError::Full => Problem::of(Code::Unavailable).detail(error.to_string()).retry_after(FULL_RETRY_S),
         ListError::Damaged { .. } | ListError::Io { .. } => {
             tracing::error!(%error, "the lists cannot be kept");
             Problem::of(Code::Internal)
@@ -95,7 +106,7 @@ fn refused(error: ListError) -> Problem {
 
 /// `GET /v1/policies`.
 pub async fn policies(State(rest): State<Arc<Rest>>, request: Request) -> Result<Json<Value>, Problem> {
-    no_query(&request)?;
+    no_query(request.uri().query())?;
     let record = rest.policies.record();
     let live = rest.policies.current().version().clone();
     let versions = record.seen.iter().rev().map(|seen| {
@@ -112,7 +123,7 @@ pub async fn policies(State(rest): State<Arc<Rest>>, request: Request) -> Result
 
 /// `GET /v1/models`.
 pub async fn models(State(rest): State<Arc<Rest>>, request: Request) -> Result<Json<Value>, Problem> {
-    no_query(&request)?;
+    no_query(request.uri().query())?;
     let live = (rest.deciders)().model;
     let live = live.map(|model| json!({ "id": model.id(), "features": model.manifest().facts.features }));
     Ok(Json(json!({ "live": live })))
@@ -140,22 +151,24 @@ pub(super) fn at(pointer: &str, expected: &str) -> Problem {
 }
 
 /// The routes' part of the document.
-pub(super) fn describe(add: &mut impl FnMut(&str, &str, Value)) {
+pub(super) fn describe(entities: &[String], add: &mut impl FnMut(&str, &str, Value)) {
     let text = json!({ "type": "string" });
+    let entity = json!({ "enum": entities });
+    // Something beside blanks. In bytes it may be fewer.
+    let sized =
+        |most: usize| json!({ "type": "string", "pattern": r"\S", "minLength": 1, "maxLength": most });
     let listed = json!({ "type": "object", "additionalProperties": false,
         "required": ["list", "entity", "key", "owner", "reason"],
-        "properties": { "list": { "enum": ["block", "allow"] }, "entity": text, "key": text, "owner": text,
-            "reason": text, "expires": { "type": ["string", "null"], "format": "date-time" } } });
+        "properties": { "list": { "enum": ["block", "allow"] }, "entity": entity,
+            "key": sized(MAX_KEY_BYTES), "owner": sized(MAX_OWNER_BYTES), "reason": sized(MAX_REASON_BYTES),
+            "expires": { "type": ["string", "null"], "format": "date-time" } } });
     add(
         "GET",
         "/v1/lists",
         json!({ "operationId": "lists", "summary": "The block and the allow list",
-        "responses": responses("Any", &[Code::InvalidRequest]) }),
+        "responses": responses("Lists", &[Code::InvalidRequest]) }),
     );
-    let mut answers = responses(
-        "Any",
-        &[Code::MalformedJson, Code::InvalidPayment, Code::PayloadTooLarge, Code::UnsupportedMediaType],
-    );
+    let mut answers = linked(responses("ListEntry", &OF_A_BODY), "200", "id", &["unlist"]);
     if let Some(answers) = answers.as_object_mut()
         && let Some(done) = answers.remove("200")
     {
@@ -173,7 +186,7 @@ pub(super) fn describe(add: &mut impl FnMut(&str, &str, Value)) {
         "/v1/lists/{id}",
         json!({ "operationId": "unlist", "summary": "Removes an entry",
         "parameters": [{ "name": "id", "in": "path", "required": true, "schema": text }],
-        "responses": responses("Any", &[Code::NotFound]) }),
+        "responses": responses("ListEntry", &[Code::InvalidRequest, Code::NotFound]) }),
     );
     for (path, id, summary) in
         [("/v1/policies", "policies", "Policies since the start"), ("/v1/models", "models", "The live model")]

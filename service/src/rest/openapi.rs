@@ -3,6 +3,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use schemas::time::EventTime;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
@@ -13,10 +14,10 @@ use crate::http::answer::{Code, Problem};
 /// The document as of now.
 pub async fn document(State(rest): State<Arc<Rest>>) -> Result<Json<Value>, Problem> {
     let bodies = rest.bodies.get().ok_or_else(no_schema)?;
-    Ok(Json(describe(bodies.reader.json_schema(), &bodies.reader.example())))
+    Ok(Json(describe(bodies.reader.json_schema(), &bodies.reader.example(), &rest.entities)))
 }
 
-fn describe(payment: Value, example: &Value) -> Value {
+fn describe(payment: Value, example: &Value, entities: &[String]) -> Value {
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -27,7 +28,7 @@ fn describe(payment: Value, example: &Value) -> Value {
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
         "security": [{ "key": [] }],
-        "paths": paths(example),
+        "paths": paths(example, entities),
         "components": {
             "securitySchemes": { "key": { "type": "http", "scheme": "bearer", "bearerFormat": "tlk_..." } },
             "schemas": schemas(payment),
@@ -35,7 +36,7 @@ fn describe(payment: Value, example: &Value) -> Value {
                 "deadline": {
                     "name": "Tripline-Deadline-Ms", "in": "header",
                     "description": "How long the caller waits, milliseconds. A longer one than rest.max_deadline is cut.",
-                    "schema": { "type": "integer", "minimum": 1, "maximum": 60_000 },
+                    "schema": { "type": "integer", "minimum": 1 },
                 },
                 "idempotency": {
                     "name": "Idempotency-Key", "in": "header",
@@ -55,7 +56,7 @@ fn describe(payment: Value, example: &Value) -> Value {
     })
 }
 
-fn paths(example: &Value) -> Value {
+fn paths(example: &Value, entities: &[String]) -> Value {
     let payment = json!({ "$ref": "#/components/schemas/Payment" });
     let parameter = |name: &str| json!({ "$ref": format!("#/components/parameters/{name}") });
     let asked = [parameter("deadline"), parameter("dryRun"), parameter("traceparent")];
@@ -73,10 +74,14 @@ fn paths(example: &Value) -> Value {
         "/v1/score",
         json!({
             "operationId": "score", "summary": "Decides a payment and records it",
+            "description": "422 `invalid_payment` is also the answer to a payment whose time is further back than \
+                `limits.lateness` (`late`) or further ahead than `limits.skew` (`future`) allows.",
             "parameters": score,
             "requestBody": { "required": true, "content": { "application/json": { "schema": payment, "example": example } } },
-            "responses": responses("Decision", &[Code::MalformedJson, Code::InvalidRequest, Code::DeadlineInvalid,
-                Code::InFlight, Code::PayloadTooLarge, Code::UnsupportedMediaType, Code::InvalidPayment, Code::Overloaded]),
+            "responses": linked(
+                responses("Decision", &[OF_A_BODY.as_slice(), &[Code::DeadlineInvalid, Code::InFlight, Code::Conflict,
+                    Code::IdempotencyMismatch, Code::Overloaded]].concat()),
+                "200", "decision_id", &["decision", "replay"]),
         }),
     );
     add(
@@ -86,39 +91,95 @@ fn paths(example: &Value) -> Value {
             "operationId": "scoreBatch", "summary": "Decides up to 1,000 payments, each with its own outcome",
             "parameters": asked,
             "requestBody": { "required": true, "content": { "application/json": { "schema": batch } } },
-            "responses": responses("Batch", &[Code::MalformedJson, Code::InvalidRequest, Code::DeadlineInvalid,
-                Code::PayloadTooLarge, Code::UnsupportedMediaType, Code::InvalidPayment, Code::Overloaded]),
+            "responses": responses("Batch", &[OF_A_BODY.as_slice(), &[Code::DeadlineInvalid, Code::BatchTooLarge,
+                Code::Overloaded]].concat()),
         }),
     );
     super::read::describe(&mut add);
-    super::manage::describe(&mut add);
+    super::manage::describe(entities, &mut add);
     super::label::describe(&mut add);
     Value::Object(paths)
 }
 
 /// The answers of an operation: 200 with a schema, and problems by status.
 pub(super) fn responses(schema: &str, codes: &[Code]) -> Value {
-    let content = |kind: &str, name: &str| json!({ kind: { "schema": { "$ref": format!("#/components/schemas/{name}") } } });
-    let mut answers = Map::new();
-    answers.insert(
-        "200".to_owned(),
-        json!({ "description": "Done.", "content": content("application/json", schema) }),
-    );
     let always = [
         Code::Unauthenticated,
+        Code::KeyMalformed,
+        Code::KeyUnknown,
+        Code::KeyExpired,
         Code::Forbidden,
-        Code::RateLimited,
-        Code::Unavailable,
         Code::Misdirected,
         Code::HeaderFieldsTooLarge,
+        Code::RateLimited,
+        Code::Unavailable,
     ];
-    for code in codes.iter().chain(&always) {
-        let facts = code.facts();
-        let problem =
-            json!({ "description": facts.title, "content": content("application/problem+json", "Problem") });
-        answers.insert(facts.status.as_u16().to_string(), problem);
+    let mut answers = Map::new();
+    let done = json!({ "description": "Done.", "content": content("application/json", schema) });
+    answers.insert("200".to_owned(), done);
+    let mut codes: Vec<Code> = codes.iter().chain(&always).copied().collect();
+    codes.sort_by_key(|code| code.facts().status);
+    for of_status in codes.chunk_by(|a, b| a.facts().status == b.facts().status) {
+        let said = of_status.iter().map(|code| format!("`{}`: {}.", code.facts().word, code.facts().title));
+        let said: Vec<_> = said.collect();
+        let status = of_status.first().map_or(0, |code| code.facts().status.as_u16());
+        let mut problem = json!({
+            "description": said.join(" "), "content": content("application/problem+json", "Problem"),
+        });
+        if let Some(headers) = headers(status)
+            && let Some(problem) = problem.as_object_mut()
+        {
+            problem.insert("headers".to_owned(), headers);
+        }
+        answers.insert(status.to_string(), problem);
     }
     Value::Object(answers)
+}
+
+/// The refusals of a body that can be wrong in every way.
+pub(super) const OF_A_BODY: [Code; 7] = [
+    Code::MalformedJson,
+    Code::InvalidRequest,
+    Code::BodyTooSlow,
+    Code::PayloadTooLarge,
+    Code::UnsupportedMediaType,
+    Code::UnsupportedEncoding,
+    Code::InvalidPayment,
+];
+
+fn content(kind: &str, schema: &str) -> Value {
+    json!({ kind: { "schema": { "$ref": format!("#/components/schemas/{schema}") } } })
+}
+
+fn headers(status: u16) -> Option<Value> {
+    match status {
+        401 | 403 => Some(json!({ "WWW-Authenticate": {
+            "description": "RFC 6750.", "required": true, "schema": { "type": "string" } } })),
+        409 | 429 | 503 => Some(json!({ "Retry-After": {
+            "description": "Seconds.", "required": true, "schema": { "type": "integer", "minimum": 1 } } })),
+        _ => None,
+    }
+}
+
+/// Says where the id in an answer leads to: `(operation, its parameter)`, by a pointer into the answer.
+pub(super) fn linked(mut answers: Value, status: &str, id: &str, to: &[&str]) -> Value {
+    let link = |operation: &&str| {
+        let link =
+            json!({ "operationId": operation, "parameters": { "id": format!("$response.body#/{id}") } });
+        ((*operation).to_owned(), link)
+    };
+    let links: Map<String, Value> = to.iter().map(link).collect();
+    if let Some(answer) = answers.get_mut(status).and_then(Value::as_object_mut) {
+        answer.insert("links".to_owned(), Value::Object(links));
+    }
+    answers
+}
+
+/// A time in a query.
+pub(super) fn moment_schema() -> Value {
+    json!({ "description": "RFC 3339, or milliseconds since 1970.", "anyOf": [
+        { "type": "string", "format": "date-time" },
+        { "type": "integer", "minimum": 0, "maximum": EventTime::LAST.ms() } ] })
 }
 
 fn schemas(payment: Value) -> Value {
@@ -163,12 +224,31 @@ fn schemas(payment: Value) -> Value {
     let item = json!({ "type": "object", "required": ["status"], "properties": { "status": { "type": "integer" },
         "decision": { "$ref": "#/components/schemas/Decision" },
         "problem": { "$ref": "#/components/schemas/Problem" } } });
+    let entry = json!({ "type": "object",
+        "required": ["id", "list", "entity", "key", "owner", "reason", "created", "expires"], "properties": {
+            "id": text, "list": { "enum": ["block", "allow"] }, "entity": text, "key": text, "owner": text,
+            "reason": text, "created": { "type": "string", "format": "date-time" },
+            "expires": { "type": ["string", "null"], "format": "date-time" } } });
     json!({
         "Payment": payment, "Decision": decision, "Problem": problem,
         "Batch": { "type": "object", "required": ["items"], "properties": { "items": { "type": "array", "items": item } } },
         "Decisions": { "type": "object", "required": ["decisions", "next"], "properties": {
             "decisions": { "type": "array", "items": { "$ref": "#/components/schemas/Decision" } },
             "next": nullable("string") } },
+        "Entity": { "type": "object", "required": ["entity", "key", "as_of", "version", "approximate", "features", "payments"],
+            "properties": { "entity": text, "key": text, "as_of": { "type": "string", "format": "date-time" },
+                "version": { "type": "integer" }, "approximate": { "type": "boolean" }, "features": { "type": "object" },
+                "payments": { "type": "array", "items": { "$ref": "#/components/schemas/Decision" } } } },
+        "Replay": { "type": "object", "required": ["decision_id", "equal", "differences", "missing"], "properties": {
+            "decision_id": text, "equal": { "type": "boolean" }, "missing": texts,
+            "differences": { "type": "array", "items": { "type": "object", "required": ["field", "recorded", "replayed"],
+                "properties": { "field": text } } } } },
+        "Label": { "type": "object", "required": ["transaction_id", "fraud", "label_time", "source"], "properties": {
+            "transaction_id": text, "fraud": { "type": "boolean" },
+            "label_time": { "type": "string", "format": "date-time" }, "source": text } },
+        "ListEntry": entry,
+        "Lists": { "type": "object", "required": ["entries"], "properties": {
+            "entries": { "type": "array", "items": { "$ref": "#/components/schemas/ListEntry" } } } },
         "Any": { "type": "object" },
     })
 }

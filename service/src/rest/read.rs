@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use schemas::decision::{Decision, Door, Verdict};
 use schemas::sensitive::masked;
@@ -12,17 +13,26 @@ use serde_json::{Value, json};
 
 use super::Rest;
 use super::answer::{Answer, time};
-use super::openapi::responses;
+use super::openapi::{moment_schema, responses};
+use super::route::{named, no_query};
 use crate::http::answer::{Code, Fault, Problem};
 use crate::index::{Cursor, DecisionIndex, IndexError, MOST_A_PAGE, Query};
 use crate::pipeline::lock;
+
+/// When to ask again for what is switched off, seconds: it takes a restart.
+const OFF_RETRY_S: u32 = 60;
 
 /// Last payments of an entity that are shown.
 const LAST_PAYMENTS: usize = 20;
 
 /// `GET /v1/decisions/{id}`.
-pub async fn decision(State(rest): State<Arc<Rest>>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
-    let decision = rest.decision(&id).await?;
+pub async fn decision(
+    State(rest): State<Arc<Rest>>,
+    RawQuery(query): RawQuery,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<Json<Value>, Problem> {
+    no_query(query.as_deref())?;
+    let decision = rest.decision(&named(path)?).await?;
     Ok(Json(json!(Answer::of(&decision, false, true))))
 }
 
@@ -41,8 +51,11 @@ pub async fn decisions(
 /// `GET /v1/entities/{entity}/{key}`.
 pub async fn entity(
     State(rest): State<Arc<Rest>>,
-    Path((entity, key)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
+    path: Result<Path<(String, String)>, PathRejection>,
 ) -> Result<Json<Value>, Problem> {
+    no_query(query.as_deref())?;
+    let (entity, key) = named(path)?;
     let engine = rest.engine().ok_or_else(|| Problem::of(Code::Unavailable).retry_after(1))?.clone();
     let place = rest.entities.iter().position(|name| *name == entity);
     let place = place.ok_or_else(|| Problem::of(Code::NotFound))?;
@@ -82,7 +95,8 @@ pub async fn entity(
 impl Rest {
     pub(super) fn index(&self) -> Result<&DecisionIndex, Problem> {
         let off = || {
-            Problem::of(Code::Unavailable).detail("Decisions are not indexed here: decisions.index is false.")
+            let detail = "Decisions are not indexed here: decisions.index is false.";
+            Problem::of(Code::Unavailable).detail(detail).retry_after(OFF_RETRY_S)
         };
         self.index.as_ref().ok_or_else(off)
     }
@@ -120,8 +134,14 @@ fn wrong(name: &str, expected: &str) -> Problem {
 fn asked(query: &str) -> Result<Query, Problem> {
     let mut asked = Query::default();
     let (mut entity, mut key) = (None, None);
+    let mut names = Vec::new();
     for pair in form(query) {
         let (name, value) = pair.ok_or_else(|| wrong("", "name=value pairs in UTF-8, percent-encoded"))?;
+        // The last of two would win, and nobody would know.
+        if names.contains(&name) {
+            return Err(wrong(&name, "it once"));
+        }
+        names.push(name.clone());
         let whole = |expected| value.parse::<i64>().map_err(|_| wrong(&name, expected));
         match name.as_str() {
             "decision" => {
@@ -198,7 +218,12 @@ fn decoded(text: &str) -> Option<String> {
     String::from_utf8(out).ok()
 }
 
-/// A time as callers write it: RFC 3339 or milliseconds.
+/// A time as bodies have it: RFC 3339.
+pub(super) fn rfc3339(text: &str) -> Option<i64> {
+    moment(text).filter(|_| text.contains(['T', 't']))
+}
+
+/// A time as a query has it: RFC 3339 or milliseconds.
 pub(super) fn moment(text: &str) -> Option<i64> {
     let ms = text.parse::<i64>().ok();
     let ms = ms.or_else(|| text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond));
@@ -216,7 +241,7 @@ pub(super) fn describe(add: &mut impl FnMut(&str, &str, Value)) {
         "/v1/decisions/{id}",
         json!({
             "operationId": "decision", "summary": "A decision", "parameters": [path("id")],
-            "responses": responses("Decision", &[Code::NotFound]),
+            "responses": responses("Decision", &[Code::InvalidRequest, Code::NotFound]),
         }),
     );
     add(
@@ -227,13 +252,14 @@ pub(super) fn describe(add: &mut impl FnMut(&str, &str, Value)) {
             "parameters": [
                 query("decision", json!({ "enum": ["approve", "review", "challenge", "decline"] })),
                 query("entity", text.clone()), query("key", text.clone()),
-                query("from", text.clone()), query("to", text.clone()),
+                query("from", moment_schema()), query("to", moment_schema()),
                 query("min_score", json!({ "type": "number", "minimum": 0, "maximum": 1 })),
-                query("min_amount_minor", json!({ "type": "integer" })),
+                query("min_amount_minor", json!({ "type": "integer", "format": "int64", "minimum": i64::MIN,
+                    "maximum": i64::MAX })),
                 query("alerted", json!({ "type": "boolean" })),
                 query("door", json!({ "enum": ["topic", "rest"] })),
                 query("limit", json!({ "type": "integer", "minimum": 1, "maximum": MOST_A_PAGE })),
-                query("cursor", text),
+                query("cursor", json!({ "type": "string", "description": "The `next` of the page before." })),
             ],
             "responses": responses("Decisions", &[Code::InvalidRequest]),
         }),
@@ -244,7 +270,7 @@ pub(super) fn describe(add: &mut impl FnMut(&str, &str, Value)) {
         json!({
             "operationId": "entity", "summary": "An entity's features now, and its last payments",
             "parameters": [path("entity"), path("key")],
-            "responses": responses("Any", &[Code::NotFound]),
+            "responses": responses("Entity", &[Code::InvalidRequest, Code::NotFound]),
         }),
     );
     add(
@@ -252,7 +278,7 @@ pub(super) fn describe(add: &mut impl FnMut(&str, &str, Value)) {
         "/v1/decisions/{id}/replay",
         json!({
             "operationId": "replay", "summary": "Computes a decision again from what was recorded",
-            "parameters": [path("id")], "responses": responses("Any", &[Code::NotFound]),
+            "parameters": [path("id")], "responses": responses("Replay", &[Code::InvalidRequest, Code::NotFound]),
         }),
     );
 }
@@ -281,6 +307,7 @@ mod tests {
             "key=%zz",
             "from=yesterday",
             "alerted=1",
+            "limit=1&limit=2",
         ] {
             assert!(asked(bad).is_err(), "{bad}");
         }

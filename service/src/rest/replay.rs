@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, RawQuery, State};
 use feature_store::enricher::Enriched;
 use models::Model;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -23,6 +24,7 @@ use serde_json::{Value, json};
 use smallvec::SmallVec;
 
 use super::Rest;
+use super::route::{named, no_query};
 use crate::http::answer::Problem;
 use crate::judge::{Case, Written};
 use crate::pipeline::Deciders;
@@ -49,8 +51,13 @@ const COMPARED: [&str; 12] = [
 ];
 
 /// The answer.
-pub async fn replay(State(rest): State<Arc<Rest>>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
-    let recorded = rest.decision(&id).await?;
+pub async fn replay(
+    State(rest): State<Arc<Rest>>,
+    RawQuery(query): RawQuery,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<Json<Value>, Problem> {
+    no_query(query.as_deref())?;
+    let recorded = rest.decision(&named(path)?).await?;
     let mut missing = Vec::new();
     let model = rest.model_of(&recorded).await;
     if model.is_none() && recorded.model.is_some() {

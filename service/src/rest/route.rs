@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Extension, Json, Router};
 use futures_util::{StreamExt, stream};
+use http_body_util::LengthLimitError;
 use schemas::codec::{self, BodyError, frame};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -28,6 +30,9 @@ use crate::telemetry::RestOutcome;
 /// Largest body of one payment.
 pub const BODY_BYTES: usize = 64 << 10;
 
+/// Where a batch is sent to.
+pub const BATCH_PATH: &str = "/v1/score/batch";
+
 /// Most payments of a batch.
 pub const BATCH: usize = 1_000;
 
@@ -38,7 +43,7 @@ const BATCH_AT_ONCE: usize = 32;
 pub fn router(rest: Arc<Rest>) -> Router {
     Router::new()
         .route("/v1/score", post(score))
-        .route("/v1/score/batch", post(batch))
+        .route(BATCH_PATH, post(batch))
         .route("/v1/decisions", get(read::decisions))
         .route("/v1/decisions/{id}", get(read::decision))
         .route("/v1/decisions/{id}/replay", post(replay::replay))
@@ -65,10 +70,11 @@ async fn score(State(rest): State<Arc<Rest>>, request: Request) -> Result<Respon
     let _place = rest.admission.enter().await.ok_or_else(|| overloaded(&rest))?;
     let key = idempotency_key(request.headers())?;
     let caller = caller(&request);
-    let body = body(request, BODY_BYTES).await?;
+    let body = body(&rest, request, BODY_BYTES).await?;
     let bodies = rest.bodies.get().ok_or_else(no_schema)?;
     let read = bodies.reader.read(&body).map_err(refused_body)?;
-    if let Some(key) = key
+    // What is only tried leaves no trace, here neither.
+    if let Some(key) = key.filter(|_| terms.joins == Joins::Yes)
         && !rest.keys.agrees(&caller, &key, &read.payment.transaction_id)
     {
         return Err(Problem::of(Code::IdempotencyMismatch));
@@ -88,9 +94,9 @@ async fn batch(
 ) -> Result<Response, Problem> {
     let terms = terms(&rest, &request)?;
     let _place = rest.admission.enter().await.ok_or_else(|| overloaded(&rest))?;
-    let body = body(request, rest.batch_bytes).await?;
+    let body = body(&rest, request, rest.batch_bytes).await?;
     let bodies = rest.bodies.get().ok_or_else(no_schema)?;
-    let read = bodies.reader.read_batch(&body, BATCH).map_err(refused_body)?;
+    let read = bodies.reader.read_batch(&body, BATCH).map_err(refused_batch)?;
     let more = u32::try_from(read.len()).ok().and_then(|count| NonZeroU32::new(count.saturating_sub(1)));
     if let (Some(Extension(Who::Caller(caller))), Some(more)) = (who, more) {
         caller.take(more, rest.clock.now()).map_err(Problem::excess)?;
@@ -144,8 +150,8 @@ fn terms(rest: &Rest, request: &Request) -> Result<Terms, Problem> {
 }
 
 /// A path that takes no query says so: a filter that is not there must not look as if it had worked.
-pub(super) fn no_query(request: &Request) -> Result<(), Problem> {
-    match request.uri().query() {
+pub(super) fn no_query(query: Option<&str>) -> Result<(), Problem> {
+    match query {
         None | Some("") => Ok(()),
         Some(_) => {
             let detail = "this path takes no query".to_owned();
@@ -172,8 +178,10 @@ fn dry_run(query: Option<&str>) -> Result<bool, Problem> {
 fn deadline(rest: &Rest, headers: &HeaderMap) -> Result<Duration, Problem> {
     let mut values = headers.get_all("tripline-deadline-ms").iter();
     let Some(value) = values.next() else { return Ok(rest.limits.deadline) };
-    let ms = value.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-    let ms = ms.and_then(|text| text.parse::<u64>().ok()).filter(|ms| *ms > 0 && values.next().is_none());
+    let digits = |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    // One that no u64 holds is a long one, and cut like any other.
+    let ms = value.to_str().ok().filter(digits).map(|text| text.parse::<u64>().unwrap_or(u64::MAX));
+    let ms = ms.filter(|ms| *ms > 0 && values.next().is_none());
     let ms = ms.ok_or_else(|| Problem::of(Code::DeadlineInvalid))?;
     Ok(Duration::from_millis(ms).min(rest.limits.max_deadline))
 }
@@ -194,12 +202,15 @@ pub(super) fn is_json(headers: &HeaderMap) -> Result<(), Problem> {
 
 /// A key of the caller's for this request, if he sent one.
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
-    let key = value.to_str().ok().filter(|key| (1..=255).contains(&key.len()));
+    let mut values = headers.get_all("idempotency-key").iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let is_key =
+        |key: &&str| (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
+    let key = value.to_str().ok().filter(is_key).filter(|_| values.next().is_none());
     let fault = || Fault {
         pointer: "header:idempotency-key".to_owned(),
         code: "wrong_value".into(),
-        detail: "1 to 255 visible ASCII characters".to_owned(),
+        detail: "expected one, of 1 to 255 visible ASCII characters".to_owned(),
     };
     key.map(|key| Some(key.to_owned())).ok_or_else(|| Problem::of(Code::InvalidRequest).errors([fault()]))
 }
@@ -208,16 +219,47 @@ fn caller(request: &Request<Body>) -> String {
     request.extensions().get::<Who>().map_or_else(String::new, |who| who.name().to_owned())
 }
 
-/// The body, up to a bound.
-pub async fn body(request: Request, most: usize) -> Result<Vec<u8>, Problem> {
-    let too_large =
-        || Problem::of(Code::PayloadTooLarge).detail(format!("A body may have at most {most} bytes here."));
+/// The body, up to a bound, and while the longest deadline lasts: who sends a byte a second does not hold a place.
+pub(super) async fn body(rest: &Rest, request: Request, most: usize) -> Result<Vec<u8>, Problem> {
+    let too_large = || too_large(most as u64);
     let length = request.headers().get(header::CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if length.is_some_and(|length| length > most) {
         return Err(too_large());
     }
-    to_bytes(request.into_body(), most).await.map(Into::into).map_err(|_| too_large())
+    let all = tokio::time::timeout(rest.limits.max_deadline, to_bytes(request.into_body(), most));
+    let all = all.await.map_err(|_| Problem::of(Code::BodyTooSlow))?;
+    all.map(Into::into).map_err(|error| {
+        if error.into_inner().is::<LengthLimitError>() {
+            return too_large();
+        }
+        Problem::of(Code::InvalidRequest).detail("The body broke off, or its chunks are none.")
+    })
+}
+
+/// A body has more bytes than are taken.
+pub fn too_large(most: u64) -> Problem {
+    Problem::of(Code::PayloadTooLarge).detail(format!("A body may have at most {most} bytes here."))
+}
+
+/// The names in a path, once they are text.
+pub(super) fn named<T>(path: Result<Path<T>, PathRejection>) -> Result<T, Problem> {
+    let fault = || Fault {
+        pointer: "path:".to_owned(),
+        code: "wrong_value".into(),
+        detail: "expected UTF-8, percent-encoded".to_owned(),
+    };
+    path.map(|Path(names)| names).map_err(|_| Problem::of(Code::InvalidRequest).errors([fault()]))
+}
+
+/// What is wrong with a batch as a whole.
+fn refused_batch(error: BodyError) -> Problem {
+    match error {
+        BodyError::Meaning(faults) if faults.iter().any(|fault| fault.code == codec::TOO_LONG) => {
+            Problem::of(Code::BatchTooLarge).detail(format!("At most {BATCH} payments may come at once."))
+        }
+        error => refused_body(error),
+    }
 }
 
 fn refused_body(error: BodyError) -> Problem {

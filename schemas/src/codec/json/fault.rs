@@ -13,7 +13,7 @@ const MAX_NAME_CHARS: usize = 128;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
-        $($(#[$doc])* pub(super) const $name: &str = $text;)*
+        $($(#[$doc])* pub const $name: &str = $text;)*
 
         /// The codes of faults that are found before the mapping is asked, in the order of the docs. What the
         /// mapping finds has the words of [`RejectCode`](crate::reject::RejectCode).

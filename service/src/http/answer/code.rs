@@ -47,7 +47,7 @@ macro_rules! codes {
 
 codes! {
     MalformedJson BAD_REQUEST "malformed_json" "The body is not JSON"
-        "The detail says where it stops being JSON. Send one JSON value in UTF-8, no key twice, nothing behind it.";
+        "The detail says where it stops being JSON. Send one JSON value in UTF-8, nothing behind it.";
     InvalidRequest BAD_REQUEST "invalid_request" "The request cannot be read"
         "A part of the query, a cursor or a header is wrong; the errors name it.";
     DeadlineInvalid BAD_REQUEST "deadline_invalid" "The deadline is none"
@@ -68,6 +68,8 @@ codes! {
         "The `Allow` header says which it takes.";
     NotAcceptable NOT_ACCEPTABLE "not_acceptable" "There is no answer of this kind"
         "Answers are `application/json`; leave `Accept` out or let it hold that.";
+    BodyTooSlow REQUEST_TIMEOUT "body_too_slow" "The body did not come in time"
+        "It was not whole within the longest deadline of this service. Nothing was done: send it again.";
     InFlight CONFLICT "in_flight" "The same payment is being decided"
         "It was not finished within this request's deadline. Ask again after `Retry-After`: the answer will be the same decision.";
     PayloadTooLarge PAYLOAD_TOO_LARGE "payload_too_large" "The body is too large"

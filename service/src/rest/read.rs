@@ -101,13 +101,19 @@ impl Rest {
         self.index.as_ref().ok_or_else(off)
     }
 
-    /// A decision by its id: of the index, or just made.
+    /// A decision by its id: of the index, which knows its record's place too, or just made.
     pub(super) async fn decision(&self, id: &str) -> Result<Decision, Problem> {
-        if let Some(made) = self.accepted.find(id) {
-            return Ok(made.decision.clone());
+        let made = || self.accepted.find(id).map(|made| made.decision.clone());
+        let (index, own_id) = (self.index().cloned(), id.to_owned());
+        let indexed = match index {
+            Ok(index) => blocking(move || index.get(&own_id)).await,
+            Err(off) => Err(off),
+        };
+        match indexed {
+            Ok(Some(decision)) => Ok(decision),
+            Ok(None) => made().ok_or_else(|| Problem::of(Code::NotFound)),
+            Err(problem) => made().ok_or(problem),
         }
-        let (index, id) = (self.index()?.clone(), id.to_owned());
-        blocking(move || index.get(&id)).await?.ok_or_else(|| Problem::of(Code::NotFound))
     }
 }
 

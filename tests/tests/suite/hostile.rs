@@ -360,6 +360,9 @@ fn a_hundred_at_once_with_one_payment_are_one_payment() {
     let records = door.world.servers.read(&door.world.topic("transactions"));
     let records: Vec<Transaction> = read(Contract::Transaction, &records);
     assert_eq!(records.iter().filter(|one| one.transaction_id == "the-one").count(), 1);
+    // What was decided here is computed again from its record, once the stream has applied it.
+    let replay = head(&door.base, &format!("POST /v1/decisions/{first}/replay"), &World::key(), "");
+    until("it is replayed", Duration::from_secs(30), || door.send(&replay).json()["equal"] == true);
     door.close();
 }
 

@@ -230,7 +230,7 @@ fn at_share(share: u32, runs: &[Both], figures: &mut Vec<Figure>) {
     let percent = |count: usize, run: &Both| 100.0 * count as f64 / run.requests.max(1) as f64;
     let each = |value: &dyn Fn(&Both) -> f64| runs.iter().map(value).collect::<Vec<_>>();
     add("in_time", "answered 200 within the deadline, %", each(&|run| percent(run.door.in_time, run)));
-    add("fallbacks", "of them with a fallback, %", each(&|run| percent(run.door.fallbacks, run)));
+    add("fallbacks", "answered 200 with a fallback, %", each(&|run| percent(run.door.fallbacks, run)));
     let delay = |run: &Both| quantile_ms(&run.door.delay_us, 0.99);
     add("send_p99_ms", "the client sent so much after its time at most (99 %), ms", each(&delay));
     add("client_cpu", "processors: the client's share, %", each(&|run| run.shares.client));

@@ -19,6 +19,7 @@ use schemas::payment::Payment;
 use schemas::value::FeatureValue;
 use smallvec::SmallVec;
 use tokio::sync::{oneshot, watch};
+use tokio::time::timeout_at;
 
 use super::desk::{Joins, Look, Scored, Seen, View};
 use super::engine::Engine;
@@ -154,8 +155,8 @@ impl Rest {
         asked: &Asked,
         deciders: &Deciders,
     ) -> (Option<Seen>, Option<Scored>) {
-        let (seen, was_seen) = oneshot::channel();
-        let (scored, was_scored) = oneshot::channel();
+        let (seen, mut was_seen) = oneshot::channel();
+        let (scored, mut was_scored) = oneshot::channel();
         let look = Look {
             engine: engine.clone(),
             payment: Arc::clone(&asked.payment),
@@ -168,13 +169,21 @@ impl Rest {
         if !self.desk.look(look) {
             return (None, None);
         }
-        let seen = tokio::time::timeout_at(asked.budget.features_by, was_seen).await;
-        let Ok(Ok(seen)) = seen else { return (None, None) };
-        if !matches!(seen, Seen::New(_)) || deciders.model.is_none() {
-            return (Some(seen), None);
-        }
-        let scored = tokio::time::timeout_at(asked.budget.model_by, was_scored).await;
-        (Some(seen), scored.ok().and_then(Result::ok))
+        // Woken once, by the score: the desk says what it saw before it hands the vector on. A look that leads to no
+        // score drops its sender, which wakes too.
+        let scored = timeout_at(asked.budget.features_by, &mut was_scored).await;
+        let seen = match scored {
+            Ok(_) => timeout_at(asked.budget.features_by, &mut was_seen).await.ok().and_then(Result::ok),
+            Err(_) => was_seen.try_recv().ok(),
+        };
+        let scored = match (&seen, scored) {
+            (Some(Seen::New(_)), Ok(scored)) => scored.ok(),
+            (Some(Seen::New(_)), Err(_)) => {
+                timeout_at(asked.budget.model_by, was_scored).await.ok().and_then(Result::ok)
+            }
+            _ => None,
+        };
+        (seen, scored)
     }
 
     fn judge(
@@ -259,7 +268,7 @@ impl Rest {
     /// Waits for somebody else's decision on the same payment.
     async fn wait(&self, mut stage: watch::Receiver<Stage>, asked: &Asked) -> Result<Told, Refusal> {
         let decided = stage.wait_for(|stage| !matches!(stage, Stage::Deciding));
-        let stage = match tokio::time::timeout_at(asked.budget.answer_by, decided).await {
+        let stage = match timeout_at(asked.budget.answer_by, decided).await {
             Ok(Ok(stage)) => stage.clone(),
             // Its worker is gone: it was known from before.
             Ok(Err(_)) => Stage::Known,

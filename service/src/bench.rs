@@ -3,27 +3,32 @@
 //! Processor time is what is compared: wall time says how busy the machine was. Not a test: nothing here fails when a
 //! number is bad.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
 pub mod features;
+mod load;
+mod response;
+pub mod rest;
+mod rig;
 pub mod stream;
 
 /// One measured figure.
 #[derive(Debug, Clone)]
 pub struct Figure {
     /// Stable name for scripts.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// What it is, with its unit.
-    pub text: &'static str,
+    pub text: Cow<'static, str>,
     /// The value.
     pub value: f64,
 }
 
 /// A figure.
-pub fn figure(name: &'static str, text: &'static str, value: f64) -> Figure {
-    Figure { name, text, value }
+pub fn figure(name: impl Into<Cow<'static, str>>, text: impl Into<Cow<'static, str>>, value: f64) -> Figure {
+    Figure { name: name.into(), text: text.into(), value }
 }
 
 /// The figures of one bench as a table.
@@ -32,7 +37,7 @@ pub fn table(title: &str, figures: &[Figure]) -> String {
     for Figure { text, value, .. } in figures {
         let digits = if *value < 100.0 { 2 } else { 0 };
         // Writing to a text cannot fail.
-        let _ = writeln!(out, "  {text:<58} {value:>12.digits$}");
+        let _ = writeln!(out, "  {text:<72} {value:>12.digits$}");
     }
     out
 }
@@ -42,7 +47,7 @@ pub fn report(benches: &[(&str, Vec<Figure>)]) -> Value {
     let mut report = Map::new();
     report.insert("machine".to_owned(), machine());
     for (name, figures) in benches {
-        let figures = figures.iter().map(|figure| (figure.name.to_owned(), json!(figure.value)));
+        let figures = figures.iter().map(|figure| (figure.name.clone().into_owned(), json!(figure.value)));
         report.insert((*name).to_owned(), Value::Object(figures.collect()));
     }
     Value::Object(report)

@@ -95,6 +95,15 @@ pub async fn serve(
     }
 }
 
+/// Serves other routes behind the same listener, with nothing in front of them: a yardstick for benches.
+///
+/// # Errors
+/// When the listener is broken.
+pub async fn serve_bare(listener: TcpListener, routes: Router) -> io::Result<()> {
+    let service = routes.into_make_service_with_connect_info::<Remote>();
+    axum::serve(Door::new(listener, None), service).await
+}
+
 /// Ends a while after it is told to.
 async fn deadline(told: oneshot::Receiver<()>) {
     // An error: the one who tells is gone, and with it the server.

@@ -18,7 +18,9 @@ pub enum What {
     Features,
     /// The service between topics of a real Kafka
     Stream,
-    /// Both
+    /// The callers' door, beside an empty handler
+    Rest,
+    /// All of them
     All,
 }
 
@@ -31,6 +33,12 @@ pub struct BenchArgs {
     /// A broker to use; without it deploy/local/up starts one of its own
     #[arg(long, value_name = "HOST:PORT")]
     bootstrap: Option<String>,
+    /// Lays one value over the service's config, for `rest`; may be given again
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    sets: Vec<String>,
+    /// Shorter runs of the callers' door: to see that it works, not for figures
+    #[arg(long)]
+    quick: bool,
     /// Where the figures go, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -46,12 +54,18 @@ pub fn run(args: &BenchArgs) -> Result<(), CommandError> {
 
 fn measure(args: &BenchArgs) -> anyhow::Result<()> {
     let mut benches = Vec::new();
-    if args.what != What::Stream {
+    let is_asked = |what: What| args.what == What::All || args.what == what;
+    if is_asked(What::Features) {
         show(&mut benches, "features", bench::features::run()?)?;
     }
-    if args.what != What::Features {
+    if is_asked(What::Stream) || is_asked(What::Rest) {
         let bootstrap = args.bootstrap.clone().map_or_else(start_broker, Ok)?;
-        show(&mut benches, "stream", bench::stream::run(&bootstrap)?)?;
+        if is_asked(What::Stream) {
+            show(&mut benches, "stream", bench::stream::run(&bootstrap)?)?;
+        }
+        if is_asked(What::Rest) {
+            show(&mut benches, "rest", bench::rest::run(&bootstrap, args.quick, &args.sets)?)?;
+        }
     }
     if let Some(file) = &args.json {
         let report = format!("{:#}\n", bench::report(&benches));

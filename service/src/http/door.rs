@@ -25,8 +25,9 @@ use tokio_rustls::server::TlsStream;
 
 use super::tls::Tls;
 
-/// Connections at once: a board in some browsers, a scraper or two, probes; far below the usual limit of 1,024 files.
-const PLACES: usize = 256;
+/// Connections at once: callers, each with many, a board in some browsers, a scraper or two, probes. Several times
+/// `rest.in_flight`, so that who is too many is told so and does not wait unheard; below the usual limit of 1,024 files.
+const PLACES: usize = 512;
 
 /// How long a client may keep us waiting.
 const PATIENCE: Duration = Duration::from_secs(30);

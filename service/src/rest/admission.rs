@@ -1,7 +1,8 @@
 //! Admission: how many callers are inside at once, and how long one more may wait at the door.
 //!
 //! Latency is what waits in front of a processor. So few are let in, a few more wait a moment, and the rest is told at
-//! once to come again: before its body is read, in some ten microseconds. Topic and callers share two cores by this
+//! once to come again: before its body is read, in some ten microseconds. Those who wait are so few that they come in
+//! before their time is over, as long as anything moves: who is refused is refused at once. Topic and callers share two cores by this
 //! rule: while callers are inside, the line applies smaller batches, so that the state is free again within a
 //! millisecond; how much of a core each gets is the system's.
 
@@ -24,12 +25,12 @@ pub struct Admission {
 pub struct Place(#[expect(dead_code, reason = "held, not read")] OwnedSemaphorePermit);
 
 impl Admission {
-    /// So many inside, and as many waiting, for so long.
+    /// So many inside, and a quarter as many waiting, for so long.
     pub fn new(places: usize, wait: Duration) -> Self {
         Self {
             places: Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS))),
             waiting: Arc::default(),
-            most_waiting: places,
+            most_waiting: places.div_ceil(4),
             wait,
         }
     }
@@ -65,10 +66,13 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn i16_as_many_as_there_are_places_and_as_many_who_wait() {
-        let admission = Admission::new(2, Duration::from_secs(60));
-        let (first, second) = (admission.enter().await, admission.enter().await);
-        assert!(first.is_some() && second.is_some());
+    async fn i16_as_many_as_there_are_places_and_a_quarter_who_wait() {
+        let admission = Admission::new(8, Duration::from_secs(60));
+        let mut inside = Vec::new();
+        for _ in 0..8 {
+            inside.push(admission.enter().await);
+        }
+        assert!(inside.iter().all(Option::is_some));
         let waits: Vec<_> = (0..2)
             .map(|_| {
                 let admission = admission.clone();
@@ -83,7 +87,7 @@ mod tests {
         while admission.waiting.load(Ordering::Relaxed) > 1 {
             tokio::task::yield_now().await;
         }
-        drop(first);
+        drop(inside.pop());
         for (one, wait) in waits.into_iter().enumerate() {
             assert_eq!(wait.await.unwrap_or(false), one == 1, "who hung up is gone, the other has the place");
         }

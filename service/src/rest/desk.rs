@@ -132,13 +132,18 @@ fn look(waiting: &Receiver<Look>, to_score: &SyncSender<ToScore>, faults: &Fault
         }
         let began = Instant::now();
         let seen = see(&look, faults, began);
-        if let (Seen::New(view), Some(model)) = (&seen, look.model) {
-            let unscored = ToScore { model, vector: view.vector.clone(), scored: look.scored };
+        let unscored = match (&seen, look.model) {
+            (Seen::New(view), Some(model)) => {
+                Some(ToScore { model, vector: view.vector.clone(), scored: look.scored })
+            }
+            _ => None,
+        };
+        // Gone: he has his fallback.
+        let _ = look.seen.send(seen);
+        if let Some(unscored) = unscored {
             // No room: the caller's wait for the score ends at once, since its sender is dropped here.
             let _ = to_score.try_send(unscored);
         }
-        // Gone: he has his fallback.
-        let _ = look.seen.send(seen);
     }
 }
 

@@ -19,6 +19,7 @@ use schemas::payment::Payment;
 use schemas::value::FeatureValue;
 use smallvec::SmallVec;
 use tokio::sync::{oneshot, watch};
+use tokio::time::timeout_at;
 
 use super::desk::{Joins, Look, Scored, Seen, View};
 use super::engine::Engine;
@@ -155,8 +156,8 @@ impl Rest {
 
     /// Looks up the features, and has them scored while there is time.
     async fn look(&self, engine: &Engine, asked: &Asked, deciders: &Deciders) -> Looked {
-        let (seen, was_seen) = oneshot::channel();
-        let (scored, was_scored) = oneshot::channel();
+        let (seen, mut was_seen) = oneshot::channel();
+        let (scored, mut was_scored) = oneshot::channel();
         let look = Look {
             engine: engine.clone(),
             payment: Arc::clone(&asked.payment),
@@ -169,13 +170,22 @@ impl Rest {
         if !self.desk.look(look) {
             return Looked::Not(Lack::Overload);
         }
-        let seen = tokio::time::timeout_at(asked.budget.features_by, was_seen).await;
-        let Ok(Ok(seen)) = seen else { return Looked::Not(Lack::FeaturesUnavailable) };
-        if !matches!(seen, Seen::New(_)) || deciders.model.is_none() {
-            return Looked::There(seen, None);
-        }
-        let scored = tokio::time::timeout_at(asked.budget.model_by, was_scored).await;
-        Looked::There(seen, scored.ok().and_then(Result::ok))
+        // Woken once, by the score: the desk says what it saw before it hands the vector on. A look that leads to no
+        // score drops its sender, which wakes too.
+        let scored = timeout_at(asked.budget.features_by, &mut was_scored).await;
+        let seen = match scored {
+            Ok(_) => timeout_at(asked.budget.features_by, &mut was_seen).await.ok().and_then(Result::ok),
+            Err(_) => was_seen.try_recv().ok(),
+        };
+        let Some(seen) = seen else { return Looked::Not(Lack::FeaturesUnavailable) };
+        let scored = match (&seen, scored) {
+            (Seen::New(_), Ok(scored)) => scored.ok(),
+            (Seen::New(_), Err(_)) => {
+                timeout_at(asked.budget.model_by, was_scored).await.ok().and_then(Result::ok)
+            }
+            _ => None,
+        };
+        Looked::There(seen, scored)
     }
 
     fn judge(
@@ -260,7 +270,7 @@ impl Rest {
     /// Waits for somebody else's decision on the same payment.
     async fn wait(&self, mut stage: watch::Receiver<Stage>, asked: &Asked) -> Result<Told, Refusal> {
         let decided = stage.wait_for(|stage| !matches!(stage, Stage::Deciding));
-        let stage = match tokio::time::timeout_at(asked.budget.answer_by, decided).await {
+        let stage = match timeout_at(asked.budget.answer_by, decided).await {
             Ok(Ok(stage)) => stage.clone(),
             // Its worker is gone: it was known from before.
             Ok(Err(_)) => Stage::Known,

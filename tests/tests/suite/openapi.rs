@@ -7,6 +7,7 @@ use harness::caller::{address, open};
 use harness::kafka::World;
 use harness::servers::{Servers, root};
 use serde_json::{Value, json};
+use tripline::clock::{Clock, SystemClock};
 
 /// Cases in all, about; `TRIPLINE_OPENAPI_CASES=10000` by hand.
 fn cases() -> usize {
@@ -18,8 +19,8 @@ const OF_COVERAGE: usize = 700;
 const OPERATIONS_WITH_INPUT: usize = 8;
 
 pub fn payment(id: &str) -> Value {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    json!({"transaction_id": id, "event_time": now.as_millis() as u64, "amount_minor": 1_250, "currency": "EUR",
+    let now_ms = SystemClock::default().now().wall_ms;
+    json!({"transaction_id": id, "event_time": now_ms, "amount_minor": 1_250, "currency": "EUR",
            "card_id": "card-1", "merchant_id": "shop-1", "country": "DE"})
 }
 

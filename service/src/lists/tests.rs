@@ -135,7 +135,7 @@ fn what_cannot_be_taken_is_refused_and_changes_nothing() {
         (NewEntry { key: "x".repeat(257), ..good() }, "key is not a text of 1 to 256 bytes"),
         (NewEntry { owner: String::new(), ..good() }, "owner is not a text of 1 to 100 bytes"),
         (NewEntry { reason: "x".repeat(501), ..good() }, "reason is not a text of 1 to 500 bytes"),
-        (NewEntry { expires_ms: Some(1_000), ..good() }, "expires_ms is not later than now"),
+        (NewEntry { expires_ms: Some(1_000), ..good() }, "expires is not later than now"),
     ] {
         assert_eq!(book.put(entry).unwrap_err().to_string(), wanted);
     }

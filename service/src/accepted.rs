@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use crate::made::Made;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// Applied payments whose decisions are still told from here: for the moment until the index has them.
 const KEEP_APPLIED: usize = 20_000;

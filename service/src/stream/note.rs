@@ -111,4 +111,16 @@ mod tests {
             assert_eq!(Note::decode(&bytes[..cut]), None);
         }
     }
+
+    #[test]
+    fn i11_an_adopted_decision_comes_back_to_the_last_bit_after_a_restart() {
+        let made = Arc::new(crate::accepted::tests::made("a"));
+        let note = Note { adopted: vec![(4, Arc::clone(&made))], ..Note::default() };
+        let bytes = note.encode();
+        let back = Note::decode(&bytes).unwrap();
+        assert_eq!((back.made(4), back.made(5)), (Some(&made), None));
+        for cut in 0..bytes.len() {
+            assert!(Note::decode(&bytes[..cut]).is_none_or(|note| note.adopted.is_empty()), "cut at {cut}");
+        }
+    }
 }

@@ -1,0 +1,1 @@
+//! The analysts' pages: from what the queue knows to HTML. Not here: HTTP, and who may see what.

@@ -1,0 +1,42 @@
+//! The analysts' queue: alerts that a person works, kept in SQLite or Postgres by the same queries.
+//!
+//! ```text
+//!   alerts topic ─► intake ─┐            ┌─► outbox ─► labels topic, block list, anchors of the audit log
+//!   labels topic ─► intake ─┤            │
+//!                           ▼            │  one transaction: row, audit entry, outbox rows
+//!                    alerts, hits ◄── action (claim, resolve, undo ...) ◄── analyst
+//!                           │
+//!                           └─► list, alert page, dashboard, changes
+//! ```
+//! One open alert for each entity and alert rule; a payment that raises another is a hit on it. The order of the list is
+//! [`rank`]'s. Time comes in as an argument. Not here: topics, HTTP, pages, and who may do what.
+
+mod account;
+pub mod alert;
+mod audit;
+mod claim;
+mod dashboard;
+mod error;
+mod intake;
+mod list;
+mod note;
+mod outbox;
+pub mod rank;
+mod rules;
+mod session;
+mod store;
+mod verdict;
+
+pub use account::{Account, NewAccount};
+pub use audit::{Anchor, AuditEntry, AuditPage, AuditQuery, Finding, FindingKind, Verification};
+pub use claim::{Assignee, Seat};
+pub use dashboard::{AnalystFigures, Dashboard};
+pub use error::QueueError;
+pub use intake::{Span, Taken};
+pub use list::{Change, ListOrder, ListPage, ListQuery, SavedFilter, Which};
+pub use note::Draft;
+pub use outbox::{Effect, OutboxRow};
+pub use rules::Rules;
+pub use session::{Attempt, Session, SignIn, Token};
+pub use store::Queue;
+pub use verdict::{Bulk, BulkItem, Resolution};

@@ -1,0 +1,50 @@
+//! What the config says of the queue.
+
+/// Bounds and times. All times in milliseconds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rules {
+    /// The entity whose alerts are one: a name of the features file, such as `card`.
+    pub entity: String,
+    /// How long an alert may wait.
+    pub due_ms: i64,
+    /// How long one may wait whose payment is on hold.
+    pub due_hold_ms: i64,
+    /// The urgency doubles each time that so much of the waiting is over.
+    pub half_life_ms: i64,
+    /// How long a claim lasts without a sign of life.
+    pub lease_ms: i64,
+    /// How long a verdict can be taken back; its labels leave only then.
+    pub undo_ms: i64,
+    /// Money at risk from which on a verdict needs a second person, minor units.
+    pub second_person_minor: Option<i64>,
+    /// Alerts of one bulk action from which on it needs a second person.
+    pub second_person_bulk: Option<usize>,
+    /// How long a session lives without a request.
+    pub session_idle_ms: i64,
+    /// How long it lives at most.
+    pub session_absolute_ms: i64,
+    /// Wrong passwords in a row after which an account is locked.
+    pub lockout_after: u32,
+    /// For how long.
+    pub lockout_ms: i64,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        const MINUTE: i64 = 60_000;
+        Self {
+            entity: "card".to_owned(),
+            due_ms: 24 * 60 * MINUTE,
+            due_hold_ms: 30 * MINUTE,
+            half_life_ms: 4 * 60 * MINUTE,
+            lease_ms: 5 * MINUTE,
+            undo_ms: MINUTE,
+            second_person_minor: None,
+            second_person_bulk: None,
+            session_idle_ms: 30 * MINUTE,
+            session_absolute_ms: 12 * 60 * MINUTE,
+            lockout_after: 5,
+            lockout_ms: 15 * MINUTE,
+        }
+    }
+}

@@ -44,3 +44,17 @@ pub enum QueueError {
     #[error("the queue's database holds what it should not: {0}")]
     Damaged(String),
 }
+
+impl From<sqlx::Error> for QueueError {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::RowNotFound => Self::NotFound,
+            // The message only: a database's details quote values of rows.
+            sqlx::Error::Database(error) => Self::Unavailable(error.message().to_owned()),
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::ColumnNotFound(_) => {
+                Self::Damaged(error.to_string())
+            }
+            other => Self::Unavailable(other.to_string()),
+        }
+    }
+}

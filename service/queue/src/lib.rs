@@ -19,6 +19,7 @@ mod dashboard;
 mod error;
 mod intake;
 mod list;
+mod migration;
 mod note;
 mod outbox;
 pub mod rank;

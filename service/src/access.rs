@@ -28,7 +28,7 @@ pub(crate) use file::{NAME, expected_scopes, is_name};
 pub use header::Schemes;
 pub use key::{Flaw, Key, KeyHash, RANDOM_BYTES};
 pub use rate::{Excess, Limiter, Rate, Strangers};
-pub use route::{Found, ROUTES, Route, find};
+pub use route::{Found, Kind, ROUTES, Route, find};
 pub use scope::{ROLES, Role, Scope, Scopes};
 
 /// Somebody with a key.
@@ -58,6 +58,30 @@ pub enum Who {
     Anybody,
     /// A caller.
     Caller(Arc<Caller>),
+    /// Somebody who is signed in.
+    Person(Arc<Person>),
+}
+
+/// Somebody who is signed in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// The subject of the session.
+    pub name: String,
+    /// The words of their roles.
+    pub roles: Vec<String>,
+    /// What the roles may, together.
+    pub scopes: Scopes,
+    /// What their pages send with a change.
+    pub csrf: String,
+}
+
+impl Person {
+    /// A person of these roles; a word that is no role (any more) gives nothing.
+    pub fn new(name: String, roles: Vec<String>, csrf: String) -> Self {
+        let known = roles.iter().filter_map(|word| Role::parse(word));
+        let scopes = known.fold(Scopes::NONE, |scopes, role| scopes.and(role.scopes()));
+        Self { name, roles, scopes, csrf }
+    }
 }
 
 impl Who {
@@ -66,6 +90,25 @@ impl Who {
         match self {
             Who::Anybody => "anybody",
             Who::Caller(caller) => &caller.name,
+            Who::Person(person) => &person.name,
+        }
+    }
+
+    /// Its name in claims and in the audit log: a key's is told from a person's.
+    pub fn actor(&self) -> String {
+        match self {
+            Who::Anybody => "anybody".to_owned(),
+            Who::Caller(caller) => format!("key:{}", caller.name),
+            Who::Person(person) => person.name.clone(),
+        }
+    }
+
+    /// What it may.
+    pub fn scopes(&self) -> Scopes {
+        match self {
+            Who::Anybody => Scopes::NONE,
+            Who::Caller(caller) => caller.scopes,
+            Who::Person(person) => person.scopes,
         }
     }
 }

@@ -21,7 +21,10 @@ use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
 
 use self::answer::{Code, Problem};
-use self::door::{Door, Remote};
+use self::door::Door;
+use self::request::BODY_BYTES;
+use crate::alerts::route::Office;
+use crate::alerts::{self, Desk};
 use crate::clock::Clock;
 use crate::rest::{self, Rest};
 use crate::telemetry::{Board, Health, OPENMETRICS, Part, Standing, Telemetry, View};
@@ -32,15 +35,15 @@ mod door;
 mod gate;
 mod host;
 mod renewal;
+pub(crate) mod request;
 mod tls;
 
+pub use door::Remote;
 pub use gate::Gate;
+use gate::Keeper;
 pub use host::Hosts;
 pub use renewal::Renewal;
 pub use tls::{Identity, Tls, TlsFlaw};
-
-/// Largest body that is taken, but for a batch of payments.
-const BODY_BYTES: u64 = 64 << 10;
 
 /// Requests that run when the end is asked for may take so long: a drain has ten seconds in all.
 const DRAIN_WITHIN: Duration = Duration::from_secs(3);
@@ -58,6 +61,8 @@ pub struct Sources {
     pub clock: Arc<dyn Clock + Sync>,
     /// The callers' door.
     pub rest: Option<Arc<Rest>>,
+    /// The analysts' queue.
+    pub desk: Option<Arc<Desk>>,
 }
 
 /// How one comes in.
@@ -126,7 +131,7 @@ async fn sample(sources: &Sources) {
 
 fn router(gate: Arc<Gate>, sources: Sources) -> Router {
     let rest = sources.rest.clone();
-    let batch_bytes = rest.as_ref().map_or(BODY_BYTES, |rest| rest.batch_bytes());
+    let batch_bytes = rest.as_ref().map_or(BODY_BYTES as u64, |rest| rest.batch_bytes());
     let mut router = Router::new()
         .route("/v1/board", get(board))
         .route("/livez", get(livez))
@@ -135,14 +140,19 @@ fn router(gate: Arc<Gate>, sources: Sources) -> Router {
     for asset in &asset::ALL {
         router = router.route(asset.path, get(move || async move { asset.answer() }));
     }
+    let office = Office::of(&sources);
+    let desk = sources.desk.clone();
     let mut router = router.with_state(sources);
     if let Some(rest) = rest {
         router = router.merge(rest::route::router(rest));
     }
+    if let Some(office) = office {
+        router = router.merge(alerts::route::router(office));
+    }
     router
         .fallback(async || Problem::of(Code::NotFound))
         .method_not_allowed_fallback(async || Problem::of(Code::MethodNotAllowed))
-        .layer(middleware::from_fn_with_state(gate, gate::enter))
+        .layer(middleware::from_fn_with_state(Keeper { gate, desk }, gate::enter))
         .layer(middleware::from_fn(move |request, next| guard(batch_bytes, request, next)))
 }
 
@@ -174,11 +184,15 @@ async fn metrics(State(sources): State<Sources>) -> Response {
 
 /// What holds for every request and every answer: the bound on bodies, and the headers that keep other sites out.
 async fn guard(batch_bytes: u64, request: Request, next: Next) -> Response {
-    let most = if request.uri().path() == rest::route::BATCH_PATH { batch_bytes } else { BODY_BYTES };
+    let most = match request.uri().path() {
+        rest::route::BATCH_PATH => batch_bytes,
+        alerts::chargeback::PATH => alerts::chargeback::FILE_BYTES as u64,
+        _ => BODY_BYTES as u64,
+    };
     let length = request.headers().get(header::CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     let mut response = if length.is_some_and(|length| length > most) {
-        rest::route::too_large(most).into_response()
+        request::too_large(most).into_response()
     } else {
         next.run(request).await
     };
@@ -194,7 +208,7 @@ const HEADERS: [(HeaderName, &str); 5] = [
     (
         header::CONTENT_SECURITY_POLICY,
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
-         base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+         base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     ),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "no-referrer"),

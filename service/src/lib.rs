@@ -2,6 +2,7 @@
 
 pub mod accepted;
 pub mod access;
+pub mod alerts;
 pub mod bench;
 pub mod cli;
 pub mod clock;

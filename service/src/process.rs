@@ -120,6 +120,7 @@ fn sources(reporter: &Reporter, rest: &Arc<Rest>) -> Sources {
         health: Arc::clone(&reporter.health),
         clock: Arc::new(SystemClock::default()),
         rest: Some(Arc::clone(rest)),
+        desk: None,
     }
 }
 

@@ -24,13 +24,25 @@ pub enum Scope {
     Board,
     /// See the numbers, `/metrics`.
     Metrics,
+    /// See alerts, the queue's list and its numbers.
+    Queue,
+    /// Work alerts: claim, decide, snooze, escalate, note.
+    Work,
+    /// Lead the work: assign, take over, approve as the second person.
+    Lead,
+    /// See what is masked; each look is written down.
+    Reveal,
+    /// Read the audit log.
+    Audit,
+    /// Hand in files of chargebacks.
+    Chargebacks,
     /// See how this service is spoken to, `/openapi.json`: it names the fields of the user's record.
     Docs,
 }
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Scope; 9] = [
+    pub const ALL: [Scope; 15] = [
         Scope::Score,
         Scope::Read,
         Scope::Replay,
@@ -39,6 +51,12 @@ impl Scope {
         Scope::Policy,
         Scope::Board,
         Scope::Metrics,
+        Scope::Queue,
+        Scope::Work,
+        Scope::Lead,
+        Scope::Reveal,
+        Scope::Audit,
+        Scope::Chargebacks,
         Scope::Docs,
     ];
 
@@ -53,6 +71,12 @@ impl Scope {
             Scope::Policy => "policy",
             Scope::Board => "board",
             Scope::Metrics => "metrics",
+            Scope::Queue => "queue",
+            Scope::Work => "work",
+            Scope::Lead => "lead",
+            Scope::Reveal => "reveal",
+            Scope::Audit => "audit",
+            Scope::Chargebacks => "chargebacks",
             Scope::Docs => "docs",
         }
     }
@@ -89,6 +113,12 @@ impl Scopes {
     /// Whether the scope is one of them.
     pub const fn has(self, scope: Scope) -> bool {
         self.0 & (1 << scope as u16) != 0
+    }
+
+    /// These and those.
+    #[must_use]
+    pub const fn and(self, others: Scopes) -> Scopes {
+        Scopes(self.0 | others.0)
     }
 
     /// Whether there is none.
@@ -138,18 +168,33 @@ pub enum Role {
 /// A list blocks a card at once and for all its payments, so it takes a lead or an editor; a label takes an analyst.
 /// Nobody but the authorisation service and an admin can make a decision come into being.
 pub const ROLES: [(&str, Role, Scopes); 6] = {
-    use Scope::{Board, Docs, Label, Lists, Metrics, Policy, Read, Replay, Score};
+    use Scope::{
+        Audit, Board, Chargebacks, Docs, Label, Lead, Lists, Policy, Queue, Read, Replay, Reveal, Score, Work,
+    };
     [
         ("scorer", Role::Scorer, Scopes::of(&[Score, Docs])),
-        ("viewer", Role::Viewer, Scopes::of(&[Read, Board, Docs])),
-        ("analyst", Role::Analyst, Scopes::of(&[Read, Replay, Label, Board, Docs])),
-        ("lead", Role::Lead, Scopes::of(&[Read, Replay, Label, Lists, Board, Docs])),
-        ("policy_editor", Role::PolicyEditor, Scopes::of(&[Read, Replay, Lists, Policy, Board, Docs])),
+        ("viewer", Role::Viewer, Scopes::of(&[Read, Board, Queue, Docs])),
+        ("analyst", Role::Analyst, Scopes::of(&[Read, Replay, Label, Board, Queue, Work, Reveal, Docs])),
         (
-            "admin",
-            Role::Admin,
-            Scopes::of(&[Score, Read, Replay, Label, Lists, Policy, Board, Metrics, Docs]),
+            "lead",
+            Role::Lead,
+            Scopes::of(&[
+                Read,
+                Replay,
+                Label,
+                Lists,
+                Board,
+                Queue,
+                Work,
+                Lead,
+                Reveal,
+                Audit,
+                Chargebacks,
+                Docs,
+            ]),
         ),
+        ("policy_editor", Role::PolicyEditor, Scopes::of(&[Read, Replay, Lists, Policy, Board, Queue, Docs])),
+        ("admin", Role::Admin, Scopes::of(&Scope::ALL)),
     ]
 };
 

@@ -58,6 +58,7 @@ struct More {
     challenge: Option<Challenge>,
     allow: Option<String>,
     trace_id: Option<String>,
+    member: Option<(&'static str, serde_json::Value)>,
 }
 
 impl Problem {
@@ -109,6 +110,12 @@ impl Problem {
         self.saying(|more| more.allow = Some(methods.join(", ")))
     }
 
+    /// One more member of the body.
+    #[must_use]
+    pub fn with(self, name: &'static str, value: serde_json::Value) -> Self {
+        self.saying(|more| more.member = Some((name, value)))
+    }
+
     /// The trace under which the log has it.
     #[must_use]
     pub fn trace(self, trace_id: impl Into<String>) -> Self {
@@ -158,6 +165,8 @@ struct Body<'a> {
     errors: Vec<Fault>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trace_id: Option<&'a str>,
+    #[serde(flatten)]
+    member: Option<std::collections::BTreeMap<&'static str, &'a serde_json::Value>>,
 }
 
 impl Problem {
@@ -185,6 +194,7 @@ impl<'a> Body<'a> {
             detail: masked(more.detail.as_deref().unwrap_or(facts.meaning)),
             errors: more.errors.iter().map(mask).collect(),
             trace_id: more.trace_id.as_deref(),
+            member: more.member.as_ref().map(|(name, value)| [(*name, value)].into()),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The gate: what each request passes before a handler sees it, and who may not pass.
 //!
 //! ```text
-//!   headers small enough? ─► a name that is ours? ─► a route of the table? ─► a key that may, not too often ─► handler
+//!   headers small enough? ─► a name that is ours? ─► a route of the table? ─► a key or a session that may ─► handler
 //!           431                     421                404, 405                   401, 403, 429
 //! ```
 //! Cheap questions first, and no body is read. A route that the table does not have is closed, whatever axum knows. Who
@@ -19,7 +19,8 @@ use axum::response::{IntoResponse, Response};
 use super::answer::{Code, Fault, Problem};
 use super::door::Remote;
 use super::host::Hosts;
-use crate::access::{self, Callers, Denied, Found, Route, Scope, Strangers, Who};
+use crate::access::{self, Callers, Denied, Found, Kind, Person, Route, Scope, Strangers, Who};
+use crate::alerts::{Desk, sign_in};
 use crate::clock::Clock;
 
 /// All header fields together, bytes: the server's own bound is 400 KiB, which nobody needs.
@@ -49,8 +50,8 @@ impl Gate {
         self.callers.store(Arc::new(callers));
     }
 
-    /// Who comes with this request.
-    fn admit(&self, method: &Method, uri: &Uri, headers: &HeaderMap, from: IpAddr) -> Result<Who, Problem> {
+    /// The route of this request, if it is small enough and for us.
+    fn admit(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<&'static Route, Problem> {
         let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
         if size > HEADER_BYTES {
             return Err(Problem::of(Code::HeaderFieldsTooLarge));
@@ -64,7 +65,7 @@ impl Gate {
         if !matches!(route, Ok(Route { needs: None, .. })) {
             self.host(uri, headers)?;
         }
-        self.caller(route?, headers, from)
+        route
     }
 
     fn host(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
@@ -118,16 +119,56 @@ impl Gate {
     }
 }
 
+/// The gate, and where people's sessions are.
+#[derive(Clone)]
+pub struct Keeper {
+    /// The gate.
+    pub gate: Arc<Gate>,
+    /// The analysts' queue, where there is one.
+    pub desk: Option<Arc<Desk>>,
+}
+
 /// Lets a request in, or answers it.
-pub async fn enter(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
+pub async fn enter(State(keeper): State<Keeper>, mut request: Request, next: Next) -> Response {
     let remote = request.extensions().get::<ConnectInfo<Remote>>();
     let from = remote.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(Remote(remote))| remote.ip());
-    match gate.admit(request.method(), request.uri(), request.headers(), from) {
+    let route = match keeper.gate.admit(request.method(), request.uri(), request.headers()) {
+        Ok(route) => route,
+        Err(problem) => return problem.into_response(),
+    };
+    match keeper.who(route, request.headers(), from).await {
         Ok(who) => {
             request.extensions_mut().insert(who);
             next.run(request).await
         }
+        Err(problem) if route.kind == Kind::Page && keeper.desk.is_some() => {
+            sign_in::turned_away(problem, request.uri())
+        }
         Err(problem) => problem.into_response(),
+    }
+}
+
+impl Keeper {
+    /// Who comes: by a key, else by a session, else nobody in particular.
+    async fn who(&self, route: &Route, headers: &HeaderMap, from: IpAddr) -> Result<Who, Problem> {
+        let by_session =
+            route.needs.zip(self.desk.as_ref()).filter(|_| !headers.contains_key(header::AUTHORIZATION));
+        let Some((needs, desk)) = by_session else { return self.gate.caller(route, headers, from) };
+        let Some(token) = sign_in::token(headers) else { return self.gate.caller(route, headers, from) };
+        let Some(session) = desk.session(&token, self.gate.clock.now().wall_ms).await? else {
+            // What is open to everybody is open to somebody whose session is over, too.
+            let anybody = self.gate.callers().may(None, route, self.gate.clock.now());
+            return anybody.map_err(|_| Problem::of(Code::SignedOut));
+        };
+        let person = Person::new(session.subject, session.roles, session.csrf);
+        if route.method != "GET" && route.kind != Kind::Form && !sign_in::is_from_page(headers, &person) {
+            return Err(Problem::of(Code::CsrfMissing));
+        }
+        if !person.scopes.has(needs) {
+            let detail = format!("This account does not have the scope \"{}\".", needs.as_str());
+            return Err(Problem::of(Code::Forbidden).detail(detail));
+        }
+        Ok(Who::Person(Arc::new(person)))
     }
 }
 

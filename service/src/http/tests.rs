@@ -24,6 +24,7 @@ fn sources() -> Sources {
         health: Arc::new(Health::new(&[Part::Stream, Part::Registry])),
         clock: Arc::new(SystemClock::default()),
         rest: None,
+        desk: None,
     }
 }
 

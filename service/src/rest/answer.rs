@@ -2,10 +2,10 @@
 
 use schemas::decision::{Decision, Latency, Verdict};
 use schemas::reason::Reason;
-use schemas::time::EventTime;
 use serde::Serialize;
 
 use super::flow::Told;
+use crate::http::request::time;
 
 /// A decision, as `POST /v1/score` and `GET /v1/decisions/{id}` give it.
 #[derive(Serialize)]
@@ -98,9 +98,4 @@ impl<'a> Answer<'a> {
             latency_us: decision.latency_us,
         }
     }
-}
-
-/// RFC 3339 in UTC.
-pub fn time(ms: i64) -> String {
-    EventTime::from_ms(ms).map_or_else(|| ms.to_string(), |time| time.to_string())
 }

@@ -13,12 +13,10 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::Rest;
-use super::manage::{at, parsed};
 use super::openapi::{OF_A_BODY, responses};
-use super::read::rfc3339;
-use super::route::{BODY_BYTES, body, is_json, no_query};
 use crate::emit::Bound;
 use crate::http::answer::{Code, Problem};
+use crate::http::request::{BODY_BYTES, at, body, is_json, no_query, parsed, rfc3339};
 use crate::registry::client::{RegistryClient, RegistryError};
 
 #[derive(Deserialize)]
@@ -64,20 +62,31 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 pub async fn label(State(rest): State<Arc<Rest>>, request: Request) -> Result<Json<Value>, Problem> {
     no_query(request.uri().query())?;
     is_json(request.headers())?;
-    let labelled: Labelled = parsed(&body(&rest, request, BODY_BYTES).await?)?;
+    let labelled: Labelled = parsed(&body(request, BODY_BYTES, rest.limits.max_deadline).await?)?;
     let label = checked(&labelled, rest.clock.now().wall_ms)?;
-    let value = rest.labels.value(&label).ok_or_else(|| {
-        Problem::of(Code::Unavailable)
-            .detail("The schema registry has not given the labels' schema yet.")
-            .retry_after(1)
-    })?;
-    let by = Instant::now() + rest.limits.max_deadline;
-    if !rest.recorder.label(&label.transaction_id, &value, by).await {
-        let detail = "The brokers did not acknowledge it in time. Send it again: a label counts once.";
-        return Err(Problem::of(Code::Unavailable).detail(detail).retry_after(1));
-    }
+    rest.send_label(&label).await?;
     Ok(Json(json!({ "transaction_id": label.transaction_id, "fraud": label.fraud,
         "label_time": label.label_time.to_string(), "source": label.source })))
+}
+
+impl Rest {
+    /// Sends a label, and comes back once the brokers have it.
+    ///
+    /// # Errors
+    /// 503: send it again, a label counts once.
+    pub async fn send_label(&self, label: &Label) -> Result<(), Problem> {
+        let value = self.labels.value(label).ok_or_else(|| {
+            Problem::of(Code::Unavailable)
+                .detail("The schema registry has not given the labels' schema yet.")
+                .retry_after(1)
+        })?;
+        let by = Instant::now() + self.limits.max_deadline;
+        if self.recorder.label(&label.transaction_id, &value, by).await {
+            return Ok(());
+        }
+        let detail = "The brokers did not acknowledge it in time. Send it again: a label counts once.";
+        Err(Problem::of(Code::Unavailable).detail(detail).retry_after(1))
+    }
 }
 
 fn checked(labelled: &Labelled, now_ms: i64) -> Result<Label, Problem> {

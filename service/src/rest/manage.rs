@@ -12,11 +12,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Rest;
-use super::answer::time;
 use super::openapi::{OF_A_BODY, linked, responses};
-use super::read::rfc3339;
-use super::route::{BODY_BYTES, body, is_json, named, no_query};
-use crate::http::answer::{Code, Fault, Problem};
+use crate::http::answer::{Code, Problem};
+use crate::http::request::{BODY_BYTES, at, body, is_json, named, no_query, parsed, rfc3339, time};
 use crate::lists::{ListEntry, ListError, MAX_OWNER_BYTES, MAX_REASON_BYTES, NewEntry};
 use crate::policy::ListKind;
 
@@ -47,7 +45,7 @@ struct Listed {
 pub async fn list(State(rest): State<Arc<Rest>>, request: Request) -> Result<Response, Problem> {
     no_query(request.uri().query())?;
     is_json(request.headers())?;
-    let listed: Listed = parsed(&body(&rest, request, BODY_BYTES).await?)?;
+    let listed: Listed = parsed(&body(request, BODY_BYTES, rest.limits.max_deadline).await?)?;
     let list = ListKind::parse(&listed.list).ok_or_else(|| at("/list", "block or allow"))?;
     let expires_ms = listed.expires.map(|text| rfc3339(&text).ok_or_else(|| at("/expires", "RFC 3339")));
     let new = NewEntry {
@@ -127,27 +125,6 @@ pub async fn models(State(rest): State<Arc<Rest>>, request: Request) -> Result<J
     let live = (rest.deciders)().model;
     let live = live.map(|model| json!({ "id": model.id(), "features": model.manifest().facts.features }));
     Ok(Json(json!({ "live": live })))
-}
-
-/// A small body of ours. What serde alone would take and should not: an array for an object, a key twice.
-pub(super) fn parsed<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    let malformed = |error: serde_json::Error| Problem::of(Code::MalformedJson).detail(error.to_string());
-    let value: Value = serde_json::from_slice(bytes).map_err(malformed)?;
-    if !value.is_object() {
-        return Err(at("", "an object"));
-    }
-    // Read from the bytes once more, since the value above keeps the last of two equal keys.
-    serde_json::from_slice(bytes).map_err(|error| {
-        let fault = Fault { pointer: String::new(), code: "invalid".into(), detail: error.to_string() };
-        Problem::of(Code::InvalidPayment).detail("The body is not what this path takes.").errors([fault])
-    })
-}
-
-/// One field of a small body is wrong.
-pub(super) fn at(pointer: &str, expected: &str) -> Problem {
-    let detail = format!("expected {expected}");
-    let fault = Fault { pointer: pointer.to_owned(), code: "invalid".into(), detail };
-    Problem::of(Code::InvalidPayment).detail("The body is not what this path takes.").errors([fault])
 }
 
 /// The routes' part of the document.

@@ -137,7 +137,7 @@ pub(super) fn responses(schema: &str, codes: &[Code]) -> Value {
 }
 
 /// The refusals of a body that can be wrong in every way.
-pub(super) const OF_A_BODY: [Code; 7] = [
+pub(super) const OF_A_BODY: [Code; 8] = [
     Code::MalformedJson,
     Code::InvalidRequest,
     Code::BodyTooSlow,
@@ -145,6 +145,7 @@ pub(super) const OF_A_BODY: [Code; 7] = [
     Code::UnsupportedMediaType,
     Code::UnsupportedEncoding,
     Code::InvalidPayment,
+    Code::InvalidBody,
 ];
 
 fn content(kind: &str, schema: &str) -> Value {

@@ -8,14 +8,13 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use schemas::decision::{Decision, Door, Verdict};
 use schemas::sensitive::masked;
-use schemas::time::EventTime;
 use serde_json::{Value, json};
 
 use super::Rest;
-use super::answer::{Answer, time};
+use super::answer::Answer;
 use super::openapi::{moment_schema, responses};
-use super::route::{named, no_query};
-use crate::http::answer::{Code, Fault, Problem};
+use crate::http::answer::{Code, Problem};
+use crate::http::request::{form, moment, named, no_query, time, wrong};
 use crate::index::{Cursor, DecisionIndex, IndexError, MOST_A_PAGE, Query};
 use crate::pipeline::lock;
 
@@ -128,15 +127,6 @@ pub(super) async fn blocking<A: Send + 'static>(
     })
 }
 
-fn wrong(name: &str, expected: &str) -> Problem {
-    let fault = Fault {
-        pointer: format!("query:{name}"),
-        code: "wrong_value".into(),
-        detail: format!("expected {expected}"),
-    };
-    Problem::of(Code::InvalidRequest).errors([fault])
-}
-
 fn asked(query: &str) -> Result<Query, Problem> {
     let mut asked = Query::default();
     let (mut entity, mut key) = (None, None);
@@ -198,42 +188,6 @@ fn asked(query: &str) -> Result<Query, Problem> {
         _ => return Err(wrong("entity", "entity and key together")),
     };
     Ok(asked)
-}
-
-/// The pairs of a query string (application/x-www-form-urlencoded); `None` for one that is no text.
-fn form(query: &str) -> impl Iterator<Item = Option<(String, String)>> {
-    query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        Some((decoded(name)?, decoded(value)?))
-    })
-}
-
-fn decoded(text: &str) -> Option<String> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        out.push(match byte {
-            b'+' => b' ',
-            b'%' => {
-                let digits = [bytes.next()?, bytes.next()?];
-                u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
-            }
-            other => other,
-        });
-    }
-    String::from_utf8(out).ok()
-}
-
-/// A time as bodies have it: RFC 3339.
-pub(super) fn rfc3339(text: &str) -> Option<i64> {
-    moment(text).filter(|_| text.contains(['T', 't']))
-}
-
-/// A time as a query has it: RFC 3339 or milliseconds.
-pub(super) fn moment(text: &str) -> Option<i64> {
-    let ms = text.parse::<i64>().ok();
-    let ms = ms.or_else(|| text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond));
-    ms.filter(|ms| EventTime::from_ms(*ms).is_some())
 }
 
 /// The routes' part of the document.

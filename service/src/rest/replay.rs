@@ -24,8 +24,8 @@ use serde_json::{Value, json};
 use smallvec::SmallVec;
 
 use super::Rest;
-use super::route::{named, no_query};
 use crate::http::answer::Problem;
+use crate::http::request::{named, no_query};
 use crate::judge::{Case, Written};
 use crate::pipeline::Deciders;
 use crate::policy::Lack;

@@ -4,15 +4,13 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Extension, Json, Router};
 use futures_util::{StreamExt, stream};
-use http_body_util::LengthLimitError;
 use schemas::codec::{self, BodyError, frame};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -25,10 +23,8 @@ use super::{Budget, Rest, label, manage, openapi, read, replay};
 use crate::access::Who;
 use crate::emit::is_traceparent;
 use crate::http::answer::{Code, Fault, Problem};
+use crate::http::request::{BODY_BYTES, body, is_json};
 use crate::telemetry::RestOutcome;
-
-/// Largest body of one payment.
-pub const BODY_BYTES: usize = 64 << 10;
 
 /// Where a batch is sent to.
 pub const BATCH_PATH: &str = "/v1/score/batch";
@@ -70,7 +66,7 @@ async fn score(State(rest): State<Arc<Rest>>, request: Request) -> Result<Respon
     let _place = rest.admission.enter().await.ok_or_else(|| overloaded(&rest))?;
     let key = idempotency_key(request.headers())?;
     let caller = caller(&request);
-    let body = body(&rest, request, BODY_BYTES).await?;
+    let body = body(request, BODY_BYTES, rest.limits.max_deadline).await?;
     let bodies = rest.bodies.get().ok_or_else(no_schema)?;
     let read = bodies.reader.read(&body).map_err(refused_body)?;
     // What is only tried leaves no trace, here neither.
@@ -94,7 +90,7 @@ async fn batch(
 ) -> Result<Response, Problem> {
     let terms = terms(&rest, &request)?;
     let _place = rest.admission.enter().await.ok_or_else(|| overloaded(&rest))?;
-    let body = body(&rest, request, rest.batch_bytes).await?;
+    let body = body(request, rest.batch_bytes, rest.limits.max_deadline).await?;
     let bodies = rest.bodies.get().ok_or_else(no_schema)?;
     let read = bodies.reader.read_batch(&body, BATCH).map_err(refused_batch)?;
     let more = u32::try_from(read.len()).ok().and_then(|count| NonZeroU32::new(count.saturating_sub(1)));
@@ -149,18 +145,6 @@ fn terms(rest: &Rest, request: &Request) -> Result<Terms, Problem> {
     })
 }
 
-/// A path that takes no query says so: a filter that is not there must not look as if it had worked.
-pub(super) fn no_query(query: Option<&str>) -> Result<(), Problem> {
-    match query {
-        None | Some("") => Ok(()),
-        Some(_) => {
-            let detail = "this path takes no query".to_owned();
-            let fault = Fault { pointer: "query:".to_owned(), code: "unknown".into(), detail };
-            Err(Problem::of(Code::InvalidRequest).errors([fault]))
-        }
-    }
-}
-
 fn dry_run(query: Option<&str>) -> Result<bool, Problem> {
     let wrong = |detail: &str| {
         let pointer = "query:dry_run".to_owned();
@@ -186,20 +170,6 @@ fn deadline(rest: &Rest, headers: &HeaderMap) -> Result<Duration, Problem> {
     Ok(Duration::from_millis(ms).min(rest.limits.max_deadline))
 }
 
-pub(super) fn is_json(headers: &HeaderMap) -> Result<(), Problem> {
-    if headers.get(header::CONTENT_ENCODING).is_some_and(|value| value != "identity") {
-        return Err(Problem::of(Code::UnsupportedEncoding));
-    }
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let (kind, parameter) = kind.split_once(';').unwrap_or((kind, ""));
-    let parameter = parameter.trim();
-    let utf8 = parameter.is_empty() || parameter.eq_ignore_ascii_case("charset=utf-8");
-    if kind.trim().eq_ignore_ascii_case("application/json") && utf8 {
-        return Ok(());
-    }
-    Err(Problem::of(Code::UnsupportedMediaType))
-}
-
 /// A key of the caller's for this request, if he sent one.
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let mut values = headers.get_all("idempotency-key").iter();
@@ -217,39 +187,6 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 
 fn caller(request: &Request<Body>) -> String {
     request.extensions().get::<Who>().map_or_else(String::new, |who| who.name().to_owned())
-}
-
-/// The body, up to a bound, and while the longest deadline lasts: who sends a byte a second does not hold a place.
-pub(super) async fn body(rest: &Rest, request: Request, most: usize) -> Result<Vec<u8>, Problem> {
-    let too_large = || too_large(most as u64);
-    let length = request.headers().get(header::CONTENT_LENGTH);
-    let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if length.is_some_and(|length| length > most) {
-        return Err(too_large());
-    }
-    let all = tokio::time::timeout(rest.limits.max_deadline, to_bytes(request.into_body(), most));
-    let all = all.await.map_err(|_| Problem::of(Code::BodyTooSlow))?;
-    all.map(Into::into).map_err(|error| {
-        if error.into_inner().is::<LengthLimitError>() {
-            return too_large();
-        }
-        Problem::of(Code::InvalidRequest).detail("The body broke off, or its chunks are none.")
-    })
-}
-
-/// A body has more bytes than are taken.
-pub fn too_large(most: u64) -> Problem {
-    Problem::of(Code::PayloadTooLarge).detail(format!("A body may have at most {most} bytes here."))
-}
-
-/// The names in a path, once they are text.
-pub(super) fn named<T>(path: Result<Path<T>, PathRejection>) -> Result<T, Problem> {
-    let fault = || Fault {
-        pointer: "path:".to_owned(),
-        code: "wrong_value".into(),
-        detail: "expected UTF-8, percent-encoded".to_owned(),
-    };
-    path.map(|Path(names)| names).map_err(|_| Problem::of(Code::InvalidRequest).errors([fault()]))
 }
 
 /// What is wrong with a batch as a whole.

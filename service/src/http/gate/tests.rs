@@ -36,7 +36,8 @@ impl World {
         }
         let request = request.body(()).unwrap();
         let from: SocketAddr = "192.0.2.7:5".parse().unwrap();
-        let admitted = self.gate.admit(request.method(), request.uri(), request.headers(), from.ip());
+        let route = self.gate.admit(request.method(), request.uri(), request.headers());
+        let admitted = route.and_then(|route| self.gate.caller(route, request.headers(), from.ip()));
         admitted.map(|who| who.name().to_owned()).map_err(|problem| problem.code())
     }
 

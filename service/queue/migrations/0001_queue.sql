@@ -61,6 +61,7 @@ CREATE TABLE hits (
     amount_minor        BIGINT NOT NULL,
     currency            TEXT NOT NULL,
     expected_loss_minor BIGINT NOT NULL,
+    why                 TEXT NOT NULL,
     reasons             TEXT NOT NULL,
     model               TEXT,
     policy              TEXT NOT NULL
@@ -68,6 +69,7 @@ CREATE TABLE hits (
 CREATE INDEX hits_of_alert ON hits (alert_id, raised_at DESC, hit_id);
 CREATE INDEX hits_by_decision ON hits (decision_id);
 CREATE INDEX hits_by_transaction ON hits (transaction_id);
+CREATE INDEX hits_by_event ON hits (event_at);
 
 CREATE TABLE hit_entities (
     hit_id     TEXT NOT NULL REFERENCES hits (hit_id),
@@ -109,7 +111,7 @@ CREATE TABLE filters (
     PRIMARY KEY (owner, name)
 );
 
--- What can be taken back. `before` is the alert's row as it was, JSON.
+-- What can be taken back. `before` is what the analysts' part of the row was, JSON.
 CREATE TABLE actions (
     action_id  TEXT PRIMARY KEY,
     at         BIGINT NOT NULL,
@@ -120,7 +122,6 @@ CREATE TABLE actions (
 CREATE TABLE action_alerts (
     action_id TEXT NOT NULL REFERENCES actions (action_id),
     alert_id  TEXT NOT NULL,
-    version   BIGINT NOT NULL,
     before    TEXT NOT NULL,
     PRIMARY KEY (action_id, alert_id)
 );
@@ -134,6 +135,8 @@ CREATE TABLE outbox (
     transaction_id TEXT,
     body           TEXT NOT NULL,
     leaves_at      BIGINT NOT NULL,
+    -- 1 from when a sender has taken it: it may be out, so it cannot be taken back.
+    leaving        BIGINT NOT NULL DEFAULT 0,
     sent_at        BIGINT,
     applied_at     BIGINT
 );

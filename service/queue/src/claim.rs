@@ -1,8 +1,29 @@
 //! Who works an alert: claims with a lease, given one at a time, and what changes hands without a verdict.
 
-use crate::alert::Alert;
+use serde_json::{Value, json};
+
+use crate::alert::{Alert, State};
+use crate::audit::Deed;
 use crate::error::QueueError;
-use crate::store::Queue;
+use crate::standing::{self, AlertRow, Standing};
+use crate::store::{Queue, Write};
+
+/// Longest that an alert may sleep.
+const MOST_SNOOZE_MS: i64 = 30 * 86_400_000;
+
+/// Longest reason, characters.
+pub(crate) const TEXT: usize = 4_000;
+
+const CLAIM_NEXT: [&str; 2] = [
+    "UPDATE alerts SET holder = $1, lease_until = $2, version = version + 1, changed_at = $3, action_id = NULL, \
+     undo_until = NULL WHERE alert_id = (SELECT alert_id FROM alerts WHERE state = 'open' AND lease_until <= $3 \
+     AND (assignee IS NULL OR assignee = $1) AND (escalated = 0 OR $4 = 1) ORDER BY rank_key DESC, alert_id LIMIT 1) \
+     RETURNING *",
+    "UPDATE alerts SET holder = $1, lease_until = $2, version = version + 1, changed_at = $3, action_id = NULL, \
+     undo_until = NULL WHERE alert_id = (SELECT alert_id FROM alerts WHERE state = 'open' AND lease_until <= $3 \
+     AND (assignee IS NULL OR assignee = $1) AND (escalated = 0 OR $4 = 1) ORDER BY rank_key DESC, alert_id LIMIT 1 \
+     FOR UPDATE SKIP LOCKED) RETURNING *",
+];
 
 /// Who acts: the name in the audit log and in claims.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +37,14 @@ pub struct Seat<'a> {
 /// To whom an alert is given.
 pub type Assignee<'a> = Option<&'a str>;
 
+/// How an action of [`Queue::changed`] is written down.
+pub(crate) struct Named<'a> {
+    pub(crate) action: &'a str,
+    pub(crate) detail: Value,
+    /// Whether it can be taken back.
+    pub(crate) undoable: bool,
+}
+
 impl Queue {
     /// Claims the alert of the highest rank that nobody holds: one statement, so that of many who ask at once no two get
     /// the same, and none is passed over. `None` when there is none.
@@ -23,8 +52,28 @@ impl Queue {
     /// # Errors
     /// See [`QueueError`].
     pub async fn claim_next(&self, seat: Seat<'_>, now_ms: i64) -> Result<Option<Alert>, QueueError> {
-        let _ = (seat, now_ms);
-        Err(QueueError::Unavailable("not built".to_owned()))
+        let mut write = self.write().await?;
+        let text = write.pick(CLAIM_NEXT[0], CLAIM_NEXT[1]);
+        let row = sqlx::query(text)
+            .bind(seat.name)
+            .bind(now_ms.saturating_add(self.rules().lease_ms))
+            .bind(now_ms)
+            .bind(i64::from(seat.leads))
+            .fetch_optional(write.connection())
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let alert = standing::alert(&row, now_ms)?;
+        let detail = json!({ "version": alert.version });
+        let deed = Deed {
+            at_ms: now_ms,
+            actor: seat.name,
+            action: "claim",
+            object: &alert.alert_id,
+            detail: &detail,
+        };
+        write.audit(&[deed]).await?;
+        write.commit().await?;
+        Ok(Some(alert))
     }
 
     /// Claims this one.
@@ -38,8 +87,26 @@ impl Queue {
         version: i64,
         now_ms: i64,
     ) -> Result<Alert, QueueError> {
-        let _ = (seat, id, version, now_ms);
-        Err(QueueError::Unavailable("not built".to_owned()))
+        let until_ms = now_ms.saturating_add(self.rules().lease_ms);
+        let named = Named { action: "claim", detail: json!({}), undoable: false };
+        let change = |row: &AlertRow, standing: &mut Standing| {
+            standing.is_waiting()?;
+            // A lead too: what somebody works at is not taken from under their hands but released first.
+            standing.may_act(Seat { leads: false, ..seat }, now_ms)?;
+            match &standing.assignee {
+                Some(other) if other != seat.name && !seat.leads => {
+                    return Err(QueueError::NotNow(format!("it is given to {other}")));
+                }
+                _ if row.standing.escalated && !seat.leads => {
+                    return Err(QueueError::NotNow("it is for the leads".to_owned()));
+                }
+                _ => {}
+            }
+            (standing.state, standing.snoozed_until_ms) = (State::Open, None);
+            standing.held(seat.name, until_ms);
+            Ok(())
+        };
+        self.changed(seat, id, version, named, now_ms, change).await
     }
 
     /// Renews the lease; keeps what is written and not sent, if any. Changes no version and is no audit entry.
@@ -53,8 +120,29 @@ impl Queue {
         draft: Option<&str>,
         now_ms: i64,
     ) -> Result<Alert, QueueError> {
-        let _ = (seat, id, draft, now_ms);
-        Err(QueueError::Unavailable("not built".to_owned()))
+        let mut write = self.write().await?;
+        if let Some(draft) = draft {
+            let draft: String = draft.chars().take(TEXT).collect();
+            write.draft(seat, id, &draft, now_ms).await?;
+        }
+        let text = "UPDATE alerts SET lease_until = $3 WHERE alert_id = $1 AND holder = $2 AND lease_until > $4 RETURNING *";
+        let row = sqlx::query(text)
+            .bind(id)
+            .bind(seat.name)
+            .bind(now_ms.saturating_add(self.rules().lease_ms))
+            .bind(now_ms)
+            .fetch_optional(write.connection())
+            .await?;
+        let answer = match row {
+            Some(row) => standing::alert(&row, now_ms),
+            None => {
+                let row = write.locked(id).await?;
+                row.standing.may_act(Seat { leads: false, ..seat }, now_ms)?;
+                Err(QueueError::NotNow("the claim has lapsed".to_owned()))
+            }
+        };
+        write.commit().await?;
+        answer
     }
 
     /// Gives a claim up. A lead may give up another's.
@@ -68,8 +156,16 @@ impl Queue {
         version: i64,
         now_ms: i64,
     ) -> Result<Alert, QueueError> {
-        let _ = (seat, id, version, now_ms);
-        Err(QueueError::Unavailable("not built".to_owned()))
+        let named = Named { action: "release", detail: json!({}), undoable: true };
+        let change = |_: &AlertRow, standing: &mut Standing| {
+            standing.may_act(seat, now_ms)?;
+            if standing.holder(now_ms).is_none() {
+                return Err(QueueError::NotNow("nobody holds it".to_owned()));
+            }
+            standing.released();
+            Ok(())
+        };
+        self.changed(seat, id, version, named, now_ms, change).await
     }
 
     /// Says who is to work it, or that anybody may. Whoever holds it now and is another loses it.
@@ -84,8 +180,20 @@ impl Queue {
         to: Assignee<'_>,
         now_ms: i64,
     ) -> Result<Alert, QueueError> {
-        let _ = (seat, id, version, to, now_ms);
-        Err(QueueError::Unavailable("not built".to_owned()))
+        if to.is_some_and(|to| to.is_empty() || to.len() > 64) {
+            return Err(QueueError::Invalid { field: "to", expected: "a name, or null".to_owned() });
+        }
+        let named = Named { action: "assign", detail: json!({ "to": to }), undoable: true };
+        let change = |_: &AlertRow, standing: &mut Standing| {
+            standing.is_waiting()?;
+            standing.may_act(seat, now_ms)?;
+            standing.assignee = to.map(str::to_owned);
+            if to.is_some() && standing.holder.as_deref() != to {
+                standing.released();
+            }
+            Ok(())
+        };
+        self.changed(seat, id, version, named, now_ms, change).await
     }
 
     /// Puts it away until a time; a new hit wakes it earlier. It is released.
@@ -100,8 +208,19 @@ impl Queue {
         until_ms: i64,
         now_ms: i64,
     ) -> Result<Alert, QueueError> {
-        let _ = (seat, id, version, until_ms, now_ms);
-        Err(QueueError::Unavailable("not built".to_owned()))
+        if until_ms <= now_ms || until_ms > now_ms.saturating_add(MOST_SNOOZE_MS) {
+            let expected = "a time within the next 30 days".to_owned();
+            return Err(QueueError::Invalid { field: "until", expected });
+        }
+        let named = Named { action: "snooze", detail: json!({ "until": until_ms }), undoable: true };
+        let change = |_: &AlertRow, standing: &mut Standing| {
+            standing.is_waiting()?;
+            standing.may_act(seat, now_ms)?;
+            (standing.state, standing.snoozed_until_ms) = (State::Snoozed, Some(until_ms));
+            standing.released();
+            Ok(())
+        };
+        self.changed(seat, id, version, named, now_ms, change).await
     }
 
     /// Hands it to the leads, with a reason as a note. It is released.
@@ -116,8 +235,22 @@ impl Queue {
         reason: &str,
         now_ms: i64,
     ) -> Result<Alert, QueueError> {
-        let _ = (seat, id, version, reason, now_ms);
-        Err(QueueError::Unavailable("not built".to_owned()))
+        is_text("reason", reason)?;
+        let mut write = self.write().await?;
+        let AlertRow { standing: before, .. } = write.seen(id, version).await?;
+        before.is_waiting()?;
+        before.may_act(seat, now_ms)?;
+        if before.escalated {
+            return Err(QueueError::NotNow("the leads have it already".to_owned()));
+        }
+        let mut after = before.clone();
+        (after.state, after.snoozed_until_ms, after.escalated) = (State::Open, None, true);
+        after.released();
+        write.add_note(seat, id, reason, now_ms).await?;
+        let named = Named { action: "escalate", detail: json!({}), undoable: true };
+        let alert = self.written(&mut write, seat, id, (&before, after), &named, now_ms).await?;
+        write.commit().await?;
+        Ok(alert)
     }
 
     /// Wakes what has slept long enough. To be called each second or so; `claim_next` does not wait for it.
@@ -125,7 +258,65 @@ impl Queue {
     /// # Errors
     /// See [`QueueError`].
     pub async fn wake(&self, now_ms: i64) -> Result<u64, QueueError> {
-        let _ = now_ms;
-        Err(QueueError::Unavailable("not built".to_owned()))
+        let due = "SELECT alert_id FROM alerts WHERE state = 'snoozed' AND snoozed_until <= $1 LIMIT 1";
+        if sqlx::query(due).bind(now_ms).fetch_optional(&self.pool).await?.is_none() {
+            return Ok(0);
+        }
+        let mut write = self.write().await?;
+        let text = "UPDATE alerts SET state = 'open', snoozed_until = NULL, version = version + 1, changed_at = $1, \
+                    action_id = NULL, undo_until = NULL WHERE state = 'snoozed' AND snoozed_until <= $1";
+        let woken = sqlx::query(text).bind(now_ms).execute(write.connection()).await?.rows_affected();
+        write.commit().await?;
+        Ok(woken)
     }
+
+    /// One change of one alert that was seen at a version: read, decided, written, written down.
+    pub(crate) async fn changed(
+        &self,
+        seat: Seat<'_>,
+        id: &str,
+        version: i64,
+        named: Named<'_>,
+        now_ms: i64,
+        change: impl FnOnce(&AlertRow, &mut Standing) -> Result<(), QueueError>,
+    ) -> Result<Alert, QueueError> {
+        let mut write = self.write().await?;
+        let row = write.seen(id, version).await?;
+        let mut after = row.standing.clone();
+        change(&row, &mut after)?;
+        let alert = self.written(&mut write, seat, id, (&row.standing, after), &named, now_ms).await?;
+        write.commit().await?;
+        Ok(alert)
+    }
+
+    /// Writes a standing with its action, if it can be taken back, and its audit entry.
+    async fn written(
+        &self,
+        write: &mut Write,
+        seat: Seat<'_>,
+        id: &str,
+        (before, mut after): (&Standing, Standing),
+        named: &Named<'_>,
+        now_ms: i64,
+    ) -> Result<Alert, QueueError> {
+        after.undo = None;
+        if named.undoable {
+            let action_id =
+                write.begin_action(seat, now_ms, now_ms.saturating_add(self.rules().undo_ms)).await?;
+            write.keep_before(&action_id, id, before).await?;
+            after.undo = Some((action_id, now_ms.saturating_add(self.rules().undo_ms)));
+        }
+        let alert = write.stand(id, &after, now_ms).await?;
+        let (at_ms, actor, action) = (now_ms, seat.name, named.action);
+        write.audit(&[Deed { at_ms, actor, action, object: id, detail: &named.detail }]).await?;
+        Ok(alert)
+    }
+}
+
+/// A text that a person wrote.
+pub(crate) fn is_text(field: &'static str, text: &str) -> Result<(), QueueError> {
+    let is_text = !text.trim().is_empty() && text.chars().count() <= TEXT && !text.contains('\0');
+    is_text
+        .then_some(())
+        .ok_or_else(|| QueueError::Invalid { field, expected: format!("1 to {TEXT} characters") })
 }

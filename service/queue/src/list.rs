@@ -2,10 +2,22 @@
 
 use std::collections::HashMap;
 
-use crate::alert::{Alert, AlertDetail, Hit, KnownLabel};
+use schemas::decision::Verdict;
+use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row};
+
+use crate::alert::{Alert, AlertDetail, Hit, KnownLabel, LabelOnItsWay, Note};
+use crate::audit::AuditQuery;
 use crate::claim::Seat;
 use crate::error::QueueError;
+use crate::standing;
 use crate::store::Queue;
+
+/// Most hits and entries of one alert that are told.
+const MOST: i64 = 200;
+
+/// Shortest beginning of a key that is searched for.
+const PREFIX: usize = 3;
 
 /// Which alerts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -121,15 +133,6 @@ pub struct ListPage {
     pub next: Option<String>,
 }
 
-/// A filter that somebody gave a name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SavedFilter {
-    /// Its name.
-    pub name: String,
-    /// The query, as in the address of the list.
-    pub query: String,
-}
-
 /// An alert that changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
@@ -141,14 +144,108 @@ pub struct Change {
     pub changed_ms: i64,
 }
 
+/// By what a list is ordered, and where a page ended.
+struct Order {
+    column: &'static str,
+    descends: bool,
+}
+
+impl Order {
+    fn of(query: &ListQuery) -> Self {
+        let (column, descends) = match (query.which, query.order) {
+            (Which::Resolved, _) => ("resolved_at", true),
+            (Which::Snoozed, _) => ("snoozed_until", false),
+            (_, ListOrder::Rank) => ("rank_key", true),
+            (_, ListOrder::Age) => ("opened_at", false),
+            (_, ListOrder::Amount) => ("amount_minor", true),
+        };
+        Self { column, descends }
+    }
+
+    fn cursor(&self, row: &AnyRow) -> Result<String, QueueError> {
+        let key = match self.column {
+            "rank_key" => row.try_get::<f64, _>("rank_key")?.to_bits(),
+            column => row.try_get::<i64, _>(column)? as u64,
+        };
+        Ok(format!("{key:016x}{}", hex::encode(row.try_get::<String, _>("alert_id")?)))
+    }
+}
+
+/// Where a page ended: the order's value, as bits, and the id.
+fn cursor(text: &str) -> Result<(u64, String), QueueError> {
+    let read = || {
+        let (key, id) = text.split_at_checked(16)?;
+        let id = String::from_utf8(hex::decode(id).ok()?).ok()?;
+        Some((u64::from_str_radix(key, 16).ok()?, id))
+    };
+    read().ok_or_else(|| QueueError::Invalid {
+        field: "cursor",
+        expected: "the `next` of a page before".to_owned(),
+    })
+}
+
+impl Which {
+    /// `$1` is the time, `$2` the person.
+    const fn condition(self) -> &'static str {
+        match self {
+            Which::Open => "state = 'open'",
+            Which::Mine => "state = 'open' AND ((holder = $2 AND lease_until > $1) OR assignee = $2)",
+            Which::Unclaimed => "state = 'open' AND lease_until <= $1",
+            Which::Late => "state = 'open' AND due_at <= $1",
+            Which::Escalated => "state = 'open' AND escalated = 1",
+            Which::Snoozed => "state = 'snoozed'",
+            Which::Proposed => "state = 'proposed'",
+            Which::Resolved => "state = 'resolved'",
+        }
+    }
+}
+
 impl Queue {
     /// A page of the list. A cursor that is none is `Invalid`.
     ///
     /// # Errors
     /// See [`QueueError`].
     pub async fn list(&self, seat: Seat<'_>, query: &ListQuery, now_ms: i64) -> Result<ListPage, QueueError> {
-        let _ = (seat, query, now_ms);
-        Err(QueueError::Unavailable("not built".to_owned()))
+        if let Some(text) = &query.text {
+            let alerts = self.search(text.trim(), now_ms).await?;
+            return Ok(ListPage { alerts, next: None });
+        }
+        let (order, limit) = (Order::of(query), query.limit.clamp(1, 200));
+        let after = query.cursor.as_deref().map(cursor).transpose()?;
+        let text = page_text(query, &order, after.is_some());
+        let (key, id) = after.unwrap_or_default();
+        let asked = sqlx::query(AssertSqlSafe(text))
+            .bind(now_ms)
+            .bind(seat.name)
+            .bind(query.rule.as_deref().unwrap_or_default())
+            .bind(query.min_loss_minor.unwrap_or(0))
+            .bind(limit as i64 + 1)
+            .bind(id);
+        let asked =
+            if order.column == "rank_key" { asked.bind(f64::from_bits(key)) } else { asked.bind(key as i64) };
+        let mut rows = asked.fetch_all(&self.pool).await?;
+        let has_more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| has_more).map(|row| order.cursor(row)).transpose()?;
+        let alerts = rows.iter().map(|row| standing::alert(row, now_ms)).collect::<Result<_, _>>()?;
+        Ok(ListPage { alerts, next })
+    }
+
+    /// Alerts of an id, or of a key that begins so; the last first.
+    async fn search(&self, text: &str, now_ms: i64) -> Result<Vec<Alert>, QueueError> {
+        const BY_ID: &str = "SELECT * FROM alerts WHERE alert_id = $1 OR alert_id IN \
+                             (SELECT alert_id FROM hits WHERE hit_id = $1 UNION \
+                              SELECT alert_id FROM hits WHERE decision_id = $1 UNION \
+                              SELECT alert_id FROM hits WHERE transaction_id = $1)";
+        const BY_KEY: &str = "SELECT * FROM alerts WHERE alert_id IN (SELECT h.alert_id FROM hit_entities e \
+                              JOIN hits h ON h.hit_id = e.hit_id WHERE e.entity_key >= $1 AND e.entity_key < $2 LIMIT 2000) \
+                              ORDER BY opened_at DESC, alert_id LIMIT 200";
+        let mut rows = sqlx::query(BY_ID).bind(text).fetch_all(&self.pool).await?;
+        if rows.is_empty() && text.chars().count() >= PREFIX {
+            let end = format!("{text}\u{10ffff}");
+            rows = sqlx::query(BY_KEY).bind(text).bind(end).fetch_all(&self.pool).await?;
+        }
+        rows.iter().map(|row| standing::alert(row, now_ms)).collect()
     }
 
     /// One alert with all that hangs on it.
@@ -156,8 +253,43 @@ impl Queue {
     /// # Errors
     /// See [`QueueError`].
     pub async fn get(&self, seat: Seat<'_>, id: &str, now_ms: i64) -> Result<AlertDetail, QueueError> {
-        let _ = (seat, id, now_ms);
-        Err(QueueError::Unavailable("not built".to_owned()))
+        let row = sqlx::query("SELECT * FROM alerts WHERE alert_id = $1")
+            .bind(id)
+            .fetch_optional(&self.pool)
+            .await?;
+        let alert = standing::alert(&row.ok_or(QueueError::NotFound)?, now_ms)?;
+        let hits = self.hits(HITS_OF_ALERT, id, "", MOST).await?.into_iter().map(|(hit, _)| hit).collect();
+        let notes =
+            sqlx::query("SELECT at, author, text FROM notes WHERE alert_id = $1 ORDER BY seq").bind(id);
+        let note = |row: &AnyRow| {
+            Ok(Note { at_ms: row.try_get("at")?, author: row.try_get("author")?, text: row.try_get("text")? })
+        };
+        let notes = notes.fetch_all(&self.pool).await?.iter().map(note).collect::<Result<_, QueueError>>()?;
+        let draft = sqlx::query("SELECT text FROM drafts WHERE alert_id = $1 AND author = $2")
+            .bind(id)
+            .bind(seat.name);
+        let draft = draft.fetch_optional(&self.pool).await?.map(|row| row.try_get("text")).transpose()?;
+        let query = AuditQuery { object: Some(id.to_owned()), limit: 200, ..AuditQuery::default() };
+        let mut history = self.audit(&query).await?.entries;
+        history.reverse();
+        Ok(AlertDetail { alert, hits, notes, draft, labels: self.labels_of_alert(id).await?, history })
+    }
+
+    async fn labels_of_alert(&self, id: &str) -> Result<Vec<LabelOnItsWay>, QueueError> {
+        let text = "SELECT transaction_id, body, leaves_at, sent_at, applied_at FROM outbox \
+                    WHERE alert_id = $1 AND kind = 'label' ORDER BY seq";
+        let rows = sqlx::query(text).bind(id).fetch_all(&self.pool).await?;
+        let label = |row: &AnyRow| {
+            let body: String = row.try_get("body")?;
+            Ok(LabelOnItsWay {
+                transaction_id: row.try_get("transaction_id")?,
+                fraud: body.contains("\"fraud\":true"),
+                leaves_ms: row.try_get("leaves_at")?,
+                sent_ms: row.try_get("sent_at")?,
+                applied_ms: row.try_get("applied_at")?,
+            })
+        };
+        rows.iter().map(label).collect()
     }
 
     /// The last hits of an entity, whatever became of their alerts, the newest first: for links and the entity's page.
@@ -169,9 +301,29 @@ impl Queue {
         entity: &str,
         key: &str,
         limit: usize,
-    ) -> Result<Vec<(Hit, Alert)>, QueueError> {
-        let _ = (entity, key, limit);
-        Err(QueueError::Unavailable("not built".to_owned()))
+    ) -> Result<Vec<(Hit, String)>, QueueError> {
+        self.hits(HITS_OF_ENTITY, key, entity, limit.min(MOST as usize) as i64).await
+    }
+
+    /// Hits, each with its alert's id.
+    async fn hits(
+        &self,
+        text: &'static str,
+        one: &str,
+        other: &str,
+        limit: i64,
+    ) -> Result<Vec<(Hit, String)>, QueueError> {
+        let rows = sqlx::query(text).bind(one).bind(limit).bind(other).fetch_all(&self.pool).await?;
+        let mut hits = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let mut hit = hit(row)?;
+            let text = "SELECT entity, entity_key FROM hit_entities WHERE hit_id = $1 ORDER BY entity";
+            for row in sqlx::query(text).bind(&hit.hit_id).fetch_all(&self.pool).await? {
+                hit.entities.push((row.try_get("entity")?, row.try_get("entity_key")?));
+            }
+            hits.push((hit, row.try_get("alert_id")?));
+        }
+        Ok(hits)
     }
 
     /// Labels of these payments, as far as there are.
@@ -182,8 +334,17 @@ impl Queue {
         &self,
         transaction_ids: &[String],
     ) -> Result<HashMap<String, KnownLabel>, QueueError> {
-        let _ = transaction_ids;
-        Err(QueueError::Unavailable("not built".to_owned()))
+        let mut labels = HashMap::new();
+        for id in transaction_ids {
+            let text = "SELECT fraud, label_at, source FROM labels WHERE transaction_id = $1";
+            if let Some(row) = sqlx::query(text).bind(id).fetch_optional(&self.pool).await? {
+                let fraud = row.try_get::<i64, _>("fraud")? != 0;
+                let label =
+                    KnownLabel { fraud, label_ms: row.try_get("label_at")?, source: row.try_get("source")? };
+                labels.insert(id.clone(), label);
+            }
+        }
+        Ok(labels)
     }
 
     /// What changed at or after a time, the first first; at most 1,000.
@@ -191,34 +352,70 @@ impl Queue {
     /// # Errors
     /// See [`QueueError`].
     pub async fn changes(&self, since_ms: i64) -> Result<Vec<Change>, QueueError> {
-        let _ = since_ms;
-        Err(QueueError::Unavailable("not built".to_owned()))
+        let text = "SELECT alert_id, version, changed_at FROM alerts WHERE changed_at >= $1 \
+                    ORDER BY changed_at, alert_id LIMIT 1000";
+        let rows = sqlx::query(text).bind(since_ms).fetch_all(&self.pool).await?;
+        let change = |row: &AnyRow| {
+            let (alert_id, version) = (row.try_get("alert_id")?, row.try_get("version")?);
+            Ok(Change { alert_id, version, changed_ms: row.try_get("changed_at")? })
+        };
+        rows.iter().map(change).collect()
     }
+}
 
-    /// The filters of a person.
-    ///
-    /// # Errors
-    /// See [`QueueError`].
-    pub async fn filters(&self, seat: Seat<'_>) -> Result<Vec<SavedFilter>, QueueError> {
-        let _ = seat;
-        Err(QueueError::Unavailable("not built".to_owned()))
-    }
+fn page_text(query: &ListQuery, order: &Order, has_cursor: bool) -> String {
+    let (column, way, past) = match order.descends {
+        true => (order.column, "DESC", "<"),
+        false => (order.column, "ASC", ">"),
+    };
+    let condition = query.which.condition();
+    let rule = if query.rule.is_some() { " AND rule = $3" } else { "" };
+    let loss = if query.min_loss_minor.is_some() { " AND expected_loss_minor >= $4" } else { "" };
+    let cursor = if has_cursor {
+        format!(" AND {column} {past}= $7 AND ({column} {past} $7 OR alert_id > $6)")
+    } else {
+        String::new()
+    };
+    // Every parameter has to be used, since Postgres wants to know its type.
+    format!(
+        "SELECT * FROM alerts WHERE {condition}{rule}{loss}{cursor} AND ($1 >= 0 OR $2 = '' OR $3 = '' OR $4 >= 0 \
+         OR $6 = '' OR $7 >= 0) ORDER BY {column} {way}, alert_id LIMIT $5"
+    )
+}
 
-    /// Keeps a filter under its name; one of the same name is replaced. At most 50 a person.
-    ///
-    /// # Errors
-    /// See [`QueueError`].
-    pub async fn save_filter(&self, seat: Seat<'_>, filter: &SavedFilter) -> Result<(), QueueError> {
-        let _ = (seat, filter);
-        Err(QueueError::Unavailable("not built".to_owned()))
-    }
+const HITS_OF_ALERT: &str = "SELECT h.*, l.fraud, l.label_at, l.source FROM hits h \
+    LEFT JOIN labels l ON l.transaction_id = h.transaction_id \
+    WHERE h.alert_id = $1 AND $3 = '' ORDER BY h.raised_at DESC, h.hit_id LIMIT $2";
 
-    /// Removes a filter.
-    ///
-    /// # Errors
-    /// See [`QueueError`].
-    pub async fn remove_filter(&self, seat: Seat<'_>, name: &str) -> Result<(), QueueError> {
-        let _ = (seat, name);
-        Err(QueueError::Unavailable("not built".to_owned()))
-    }
+const HITS_OF_ENTITY: &str = "SELECT h.*, l.fraud, l.label_at, l.source FROM hit_entities e \
+    JOIN hits h ON h.hit_id = e.hit_id LEFT JOIN labels l ON l.transaction_id = h.transaction_id \
+    WHERE e.entity_key = $1 AND e.entity = $3 ORDER BY e.raised_at DESC LIMIT $2";
+
+fn hit(row: &AnyRow) -> Result<Hit, QueueError> {
+    let damaged = || QueueError::Damaged("a hit makes no sense".to_owned());
+    let label = match row.try_get::<Option<i64>, _>("fraud")? {
+        None => None,
+        Some(fraud) => {
+            let (label_ms, source) = (row.try_get("label_at")?, row.try_get("source")?);
+            Some(KnownLabel { fraud: fraud != 0, label_ms, source })
+        }
+    };
+    Ok(Hit {
+        hit_id: row.try_get("hit_id")?,
+        decision_id: row.try_get("decision_id")?,
+        transaction_id: row.try_get("transaction_id")?,
+        event_ms: row.try_get("event_at")?,
+        raised_ms: row.try_get("raised_at")?,
+        verdict: Verdict::parse(&row.try_get::<String, _>("verdict")?).ok_or_else(damaged)?,
+        hold: row.try_get::<i64, _>("hold")? != 0,
+        score: row.try_get("score")?,
+        amount_minor: row.try_get("amount_minor")?,
+        currency: row.try_get("currency")?,
+        expected_loss_minor: row.try_get("expected_loss_minor")?,
+        entities: Vec::new(),
+        reasons: serde_json::from_str(&row.try_get::<String, _>("reasons")?).map_err(|_| damaged())?,
+        model: row.try_get("model")?,
+        policy: row.try_get("policy")?,
+        label,
+    })
 }

@@ -1,5 +1,15 @@
 //! What the config says of the queue.
 
+/// From when on an analyst's verdict is known, in event time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LabelClock {
+    /// From when it cannot be taken back any more: payments happen while they are decided.
+    #[default]
+    Wall,
+    /// From the newest payment that the queue has seen: for a world whose time is not ours, replayed or simulated.
+    Stream,
+}
+
 /// Bounds and times. All times in milliseconds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rules {
@@ -15,6 +25,8 @@ pub struct Rules {
     pub lease_ms: i64,
     /// How long a verdict can be taken back; its labels leave only then.
     pub undo_ms: i64,
+    /// Whose time labels have.
+    pub label_clock: LabelClock,
     /// Money at risk from which on a verdict needs a second person, minor units.
     pub second_person_minor: Option<i64>,
     /// Alerts of one bulk action from which on it needs a second person.
@@ -39,6 +51,7 @@ impl Default for Rules {
             half_life_ms: 4 * 60 * MINUTE,
             lease_ms: 5 * MINUTE,
             undo_ms: MINUTE,
+            label_clock: LabelClock::Wall,
             second_person_minor: None,
             second_person_bulk: None,
             session_idle_ms: 30 * MINUTE,

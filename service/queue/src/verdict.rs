@@ -1,9 +1,19 @@
 //! Verdicts: said, proposed to a second person, taken back within a time; one alert or many.
 
-use crate::alert::{Alert, Disposition};
-use crate::claim::Seat;
+use serde_json::json;
+use sqlx::Row;
+
+use crate::alert::{Alert, Disposition, State};
+use crate::audit::Deed;
+use crate::claim::{Seat, is_text};
 use crate::error::QueueError;
-use crate::store::Queue;
+use crate::outbox::Effect;
+use crate::rules::LabelClock;
+use crate::standing::{AlertRow, Standing};
+use crate::store::{Queue, Write};
+
+/// Most alerts of one bulk action.
+const BULK: usize = 500;
 
 /// A verdict with what belongs to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +48,14 @@ pub struct BulkItem {
     pub outcome: Result<Alert, QueueError>,
 }
 
+/// An action that may be taken back.
+struct Action<'a> {
+    id: String,
+    seat: Seat<'a>,
+    now_ms: i64,
+    undo_until_ms: i64,
+}
+
 impl Queue {
     /// Says a verdict: state, audit entry, labels and block-list entry on their way, all in one transaction. Where the
     /// rules want a second person it becomes a proposal. The one who says it holds the alert, or nobody does.
@@ -52,8 +70,13 @@ impl Queue {
         resolution: &Resolution,
         now_ms: i64,
     ) -> Result<Alert, QueueError> {
-        let _ = (seat, id, version, resolution, now_ms);
-        Err(QueueError::Unavailable("not built".to_owned()))
+        resolution.check()?;
+        let mut write = self.write().await?;
+        let row = write.seen(id, version).await?;
+        let action = self.action(&mut write, seat, now_ms).await?;
+        let alert = self.said(&mut write, &action, &row, resolution, false).await?;
+        write.commit().await?;
+        Ok(alert)
     }
 
     /// The second person's yes to a proposal.
@@ -67,8 +90,17 @@ impl Queue {
         version: i64,
         now_ms: i64,
     ) -> Result<Alert, QueueError> {
-        let _ = (seat, id, version, now_ms);
-        Err(QueueError::Unavailable("not built".to_owned()))
+        let mut write = self.write().await?;
+        let row = write.seen(id, version).await?;
+        let disposition = row.standing.proposed_to(seat)?;
+        let action = self.action(&mut write, seat, now_ms).await?;
+        let mut after = row.standing.clone();
+        (after.state, after.resolved_ms) = (State::Resolved, Some(now_ms));
+        let by = row.standing.resolved_by.as_deref().unwrap_or(seat.name);
+        self.effects(&mut write, &action, &row, disposition, by).await?;
+        let alert = action.written(&mut write, &row, after, "approve").await?;
+        write.commit().await?;
+        Ok(alert)
     }
 
     /// The second person's no: it is open again.
@@ -82,8 +114,16 @@ impl Queue {
         version: i64,
         now_ms: i64,
     ) -> Result<Alert, QueueError> {
-        let _ = (seat, id, version, now_ms);
-        Err(QueueError::Unavailable("not built".to_owned()))
+        let mut write = self.write().await?;
+        let row = write.seen(id, version).await?;
+        row.standing.proposed_to(seat)?;
+        let action = self.action(&mut write, seat, now_ms).await?;
+        let mut after = row.standing.clone();
+        after.state = State::Open;
+        (after.disposition, after.reason, after.resolved_by, after.block) = (None, None, None, false);
+        let alert = action.written(&mut write, &row, after, "reject").await?;
+        write.commit().await?;
+        Ok(alert)
     }
 
     /// One verdict on many alerts, each with the version that was seen; what cannot be done is told and the rest done,
@@ -98,12 +138,33 @@ impl Queue {
         resolution: &Resolution,
         now_ms: i64,
     ) -> Result<Bulk, QueueError> {
-        let _ = (seat, alerts, resolution, now_ms);
-        Err(QueueError::Unavailable("not built".to_owned()))
+        resolution.check()?;
+        if alerts.len() > BULK {
+            return Err(QueueError::Invalid { field: "alerts", expected: format!("at most {BULK} alerts") });
+        }
+        let is_costly = self.rules().second_person_bulk.is_some_and(|from| alerts.len() >= from);
+        let mut write = self.write().await?;
+        let action = self.action(&mut write, seat, now_ms).await?;
+        // Locked in one order, so that two of these do not wait for each other.
+        let mut order: Vec<usize> = (0..alerts.len()).collect();
+        order.sort_by(|one, other| alerts[*one].0.cmp(&alerts[*other].0));
+        let mut items: Vec<Option<BulkItem>> = vec![None; alerts.len()];
+        for place in order {
+            let (id, version) = &alerts[place];
+            let outcome = match write.seen(id, *version).await {
+                Ok(row) => self.said(&mut write, &action, &row, resolution, is_costly).await,
+                Err(error) => Err(error),
+            };
+            let outcome = told(outcome)?;
+            items[place] = Some(BulkItem { alert_id: id.clone(), outcome });
+        }
+        write.commit().await?;
+        let items = items.into_iter().flatten().collect();
+        Ok(Bulk { action_id: action.id, items, undo_until_ms: action.undo_until_ms })
     }
 
     /// Takes an action back, one's own or, by a lead, another's: the alerts are as they were, what was on its way is
-    /// gone. Alerts changed since by others are told as `Stale` and left.
+    /// gone. Alerts changed since by somebody are told as `Stale` and left; hits and labels since do not count.
     ///
     /// # Errors
     /// `UndoOver`, `NotFound`.
@@ -113,7 +174,275 @@ impl Queue {
         action_id: &str,
         now_ms: i64,
     ) -> Result<Vec<BulkItem>, QueueError> {
-        let _ = (seat, action_id, now_ms);
-        Err(QueueError::Unavailable("not built".to_owned()))
+        let mut write = self.write().await?;
+        write.take_back(seat, action_id, now_ms).await?;
+        let text = "SELECT alert_id, before FROM action_alerts WHERE action_id = $1 ORDER BY alert_id";
+        let rows = sqlx::query(text).bind(action_id).fetch_all(write.connection()).await?;
+        let mut items = Vec::with_capacity(rows.len());
+        for row in rows {
+            let (id, before): (String, String) = (row.try_get("alert_id")?, row.try_get("before")?);
+            let before =
+                serde_json::from_str(&before).map_err(|error| QueueError::Damaged(error.to_string()))?;
+            let outcome = self.restored(&mut write, seat, action_id, &id, before, now_ms).await;
+            items.push(BulkItem { alert_id: id, outcome: told(outcome)? });
+        }
+        let done = items.iter().filter(|item| item.outcome.is_ok());
+        let detail = json!({ "action": action_id });
+        let deeds: Vec<_> = done
+            .map(|item| {
+                let (at_ms, actor, object) = (now_ms, seat.name, item.alert_id.as_str());
+                Deed { at_ms, actor, action: "undo", object, detail: &detail }
+            })
+            .collect();
+        write.audit(&deeds).await?;
+        write.commit().await?;
+        Ok(items)
+    }
+
+    async fn action<'a>(
+        &self,
+        write: &mut Write,
+        seat: Seat<'a>,
+        now_ms: i64,
+    ) -> Result<Action<'a>, QueueError> {
+        let undo_until_ms = now_ms.saturating_add(self.rules().undo_ms);
+        let id = write.begin_action(seat, now_ms, undo_until_ms).await?;
+        Ok(Action { id, seat, now_ms, undo_until_ms })
+    }
+
+    /// A verdict on one alert that is locked.
+    async fn said(
+        &self,
+        write: &mut Write,
+        action: &Action<'_>,
+        row: &AlertRow,
+        resolution: &Resolution,
+        is_costly: bool,
+    ) -> Result<Alert, QueueError> {
+        let Action { seat, now_ms, .. } = *action;
+        row.standing.is_waiting()?;
+        row.standing.may_act(seat, now_ms)?;
+        let mut after = row.standing.clone();
+        after.released();
+        (after.snoozed_until_ms, after.block) = (None, resolution.block);
+        (after.disposition, after.reason) = (Some(resolution.disposition), Some(resolution.reason.clone()));
+        after.resolved_by = Some(seat.name.to_owned());
+        let id = &row.alert.alert_id;
+        if let Some(note) = &resolution.note {
+            write.add_note(seat, id, note, now_ms).await?;
+        }
+        let weighs = resolution.block || resolution.disposition.label().is_some();
+        let is_large =
+            self.rules().second_person_minor.is_some_and(|from| weighs && row.alert.amount_minor >= from);
+        if is_large || is_costly {
+            after.state = State::Proposed;
+            return action.written(write, row, after, "propose").await;
+        }
+        (after.state, after.resolved_ms) = (State::Resolved, Some(now_ms));
+        let decided = AlertRow { alert: row.alert.clone(), standing: after.clone() };
+        self.effects(write, action, &decided, resolution.disposition, seat.name).await?;
+        action.written(write, row, after, "resolve").await
+    }
+
+    /// What follows a verdict is put on its way.
+    async fn effects(
+        &self,
+        write: &mut Write,
+        action: &Action<'_>,
+        row: &AlertRow,
+        disposition: Disposition,
+        by: &str,
+    ) -> Result<(), QueueError> {
+        let id = &row.alert.alert_id;
+        let mut effects = Vec::new();
+        if let Some(fraud) = disposition.label() {
+            let label_ms = self.label_ms(write, action.undo_until_ms).await?;
+            // Who was charged back knows better than an analyst.
+            let rows = sqlx::query(
+                "SELECT h.transaction_id FROM hits h LEFT JOIN labels l ON l.transaction_id = h.transaction_id \
+                 WHERE h.alert_id = $1 AND (l.source IS NULL OR l.source NOT IN ('chargeback', 'issuer')) \
+                 ORDER BY h.raised_at, h.hit_id",
+            )
+            .bind(id)
+            .fetch_all(write.connection())
+            .await?;
+            for row in &rows {
+                effects.push(Effect::Label {
+                    transaction_id: row.try_get("transaction_id")?,
+                    fraud,
+                    label_ms,
+                });
+            }
+        }
+        if row.standing.block {
+            let reason = format!("alert {id}: {}", row.standing.reason.as_deref().unwrap_or("fraud"));
+            let (entity, key) = (row.alert.entity.clone(), row.alert.key.clone());
+            effects.push(Effect::Block { entity, key, owner: by.to_owned(), reason });
+        }
+        write.follow(&action.id, id, &effects, action.undo_until_ms).await
+    }
+
+    async fn label_ms(&self, write: &mut Write, leaves_ms: i64) -> Result<i64, QueueError> {
+        match self.rules().label_clock {
+            LabelClock::Wall => Ok(leaves_ms),
+            LabelClock::Stream => {
+                let newest = sqlx::query("SELECT MAX(event_at) AS newest FROM hits");
+                let newest: Option<i64> = newest.fetch_one(write.connection()).await?.try_get("newest")?;
+                Ok(newest.unwrap_or(leaves_ms))
+            }
+        }
+    }
+
+    /// One alert of an action that is taken back.
+    async fn restored(
+        &self,
+        write: &mut Write,
+        seat: Seat<'_>,
+        action_id: &str,
+        id: &str,
+        mut before: Standing,
+        now_ms: i64,
+    ) -> Result<Alert, QueueError> {
+        let row = write.locked(id).await?;
+        if row.standing.undo.as_ref().is_none_or(|(last, _)| last != action_id) {
+            return Err(QueueError::Stale { version: row.alert.version });
+        }
+        if row.standing.state == State::Resolved {
+            let text = "SELECT alert_id FROM alerts WHERE entity = $1 AND entity_key = $2 AND rule = $3 AND state <> 'resolved'";
+            let newer = sqlx::query(text).bind(&row.alert.entity).bind(&row.alert.key).bind(&row.alert.rule);
+            if newer.fetch_optional(write.connection()).await?.is_some() {
+                let entity = &row.alert.entity;
+                return Err(QueueError::NotNow(format!(
+                    "a newer alert of this {entity} is open: it goes on there"
+                )));
+            }
+        }
+        let text = "DELETE FROM outbox WHERE action_id = $1 AND alert_id = $2";
+        sqlx::query(text).bind(action_id).bind(id).execute(write.connection()).await?;
+        before.undo = None;
+        if before.holder.as_deref() == Some(seat.name) {
+            before.held(seat.name, now_ms.saturating_add(self.rules().lease_ms));
+        }
+        write.stand(id, &before, now_ms).await
+    }
+}
+
+/// What concerns one alert is told; what concerns the database ends it all.
+fn told<T>(outcome: Result<T, QueueError>) -> Result<Result<T, QueueError>, QueueError> {
+    match outcome {
+        Err(error @ (QueueError::Unavailable(_) | QueueError::Damaged(_))) => Err(error),
+        outcome => Ok(outcome),
+    }
+}
+
+impl Resolution {
+    fn check(&self) -> Result<(), QueueError> {
+        let reasons = self.disposition.reasons();
+        if !reasons.iter().any(|(word, _)| *word == self.reason) {
+            let words: Vec<_> = reasons.iter().map(|(word, _)| *word).collect();
+            return Err(QueueError::Invalid {
+                field: "reason",
+                expected: format!("one of {}", words.join(", ")),
+            });
+        }
+        if self.block && self.disposition != Disposition::Fraud {
+            let expected = "true with the disposition fraud only".to_owned();
+            return Err(QueueError::Invalid { field: "block", expected });
+        }
+        self.note.as_deref().map_or(Ok(()), |note| is_text("note", note))
+    }
+}
+
+impl Standing {
+    /// The verdict that is proposed to this person.
+    fn proposed_to(&self, seat: Seat<'_>) -> Result<Disposition, QueueError> {
+        if self.state != State::Proposed {
+            return Err(QueueError::NotNow("no verdict on it is proposed".to_owned()));
+        }
+        if self.resolved_by.as_deref() == Some(seat.name) {
+            return Err(QueueError::SamePerson);
+        }
+        self.disposition.ok_or_else(|| QueueError::Damaged("a proposal without a verdict".to_owned()))
+    }
+}
+
+impl Action<'_> {
+    /// Writes what an alert becomes, with what it was and with the audit entry.
+    async fn written(
+        &self,
+        write: &mut Write,
+        row: &AlertRow,
+        mut after: Standing,
+        action: &str,
+    ) -> Result<Alert, QueueError> {
+        let id = &row.alert.alert_id;
+        write.keep_before(&self.id, id, &row.standing).await?;
+        after.undo = Some((self.id.clone(), self.undo_until_ms));
+        let alert = write.stand(id, &after, self.now_ms).await?;
+        let detail = json!({ "action": self.id, "block": after.block, "version": alert.version,
+            "disposition": after.disposition.map(Disposition::as_str), "reason": after.reason });
+        let (at_ms, actor) = (self.now_ms, self.seat.name);
+        write.audit(&[Deed { at_ms, actor, action, object: id, detail: &detail }]).await?;
+        Ok(alert)
+    }
+}
+
+impl Write {
+    /// A new action; its id.
+    pub(crate) async fn begin_action(
+        &mut self,
+        seat: Seat<'_>,
+        now_ms: i64,
+        undo_until_ms: i64,
+    ) -> Result<String, QueueError> {
+        let id = format!("act_{}", hex::encode(rand::random::<[u8; 16]>()));
+        sqlx::query("INSERT INTO actions (action_id, at, actor, undo_until) VALUES ($1, $2, $3, $4)")
+            .bind(id.as_str())
+            .bind(now_ms)
+            .bind(seat.name)
+            .bind(undo_until_ms)
+            .execute(self.connection())
+            .await?;
+        Ok(id)
+    }
+
+    /// Keeps what an alert was before an action.
+    pub(crate) async fn keep_before(
+        &mut self,
+        action_id: &str,
+        id: &str,
+        before: &Standing,
+    ) -> Result<(), QueueError> {
+        let before = serde_json::to_string(before).map_err(|error| QueueError::Damaged(error.to_string()))?;
+        sqlx::query("INSERT INTO action_alerts (action_id, alert_id, before) VALUES ($1, $2, $3)")
+            .bind(action_id)
+            .bind(id)
+            .bind(before)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// Marks an action as taken back, if that can still be done and by this person.
+    async fn take_back(&mut self, seat: Seat<'_>, action_id: &str, now_ms: i64) -> Result<(), QueueError> {
+        let text = self.pick(
+            "SELECT actor, undo_until, undone_at FROM actions WHERE action_id = $1",
+            "SELECT actor, undo_until, undone_at FROM actions WHERE action_id = $1 FOR UPDATE",
+        );
+        let row = sqlx::query(text).bind(action_id).fetch_optional(self.connection()).await?;
+        let row = row.ok_or(QueueError::NotFound)?;
+        let (actor, until_ms): (String, i64) = (row.try_get("actor")?, row.try_get("undo_until")?);
+        if actor != seat.name && !seat.leads {
+            return Err(QueueError::NotFound);
+        }
+        let leaving = "SELECT seq FROM outbox WHERE action_id = $1 AND leaving = 1 LIMIT 1";
+        let has_left =
+            sqlx::query(leaving).bind(action_id).fetch_optional(self.connection()).await?.is_some();
+        if has_left || now_ms >= until_ms || row.try_get::<Option<i64>, _>("undone_at")?.is_some() {
+            return Err(QueueError::UndoOver);
+        }
+        let text = "UPDATE actions SET undone_at = $2 WHERE action_id = $1";
+        sqlx::query(text).bind(action_id).bind(now_ms).execute(self.connection()).await?;
+        Ok(())
     }
 }

@@ -76,6 +76,21 @@ def java_17():
     return Path(java)
 
 
+def postgres_programs():
+    """The folder with postgres and initdb, and psql: the machine's own. Debian keeps the first two out of the PATH."""
+    folders = [Path(found).resolve().parent] if (found := shutil.which("postgres")) else []
+    by_version = lambda folder: [int(number) for number in re.findall(r"\d+", folder.parent.name)]
+    folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=by_version, reverse=True)
+    if pg_config := shutil.which("pg_config"):
+        said = subprocess.run([pg_config, "--bindir"], capture_output=True, text=True).stdout.strip()
+        folders += [Path(said)] if said else []
+    for folder in folders:
+        psql = shutil.which("psql", path=folder) or shutil.which("psql")
+        if psql and all(shutil.which(program, path=folder) for program in ("postgres", "initdb")):
+            return folder, Path(psql)
+    raise missing("PostgreSQL's server and client (postgres, initdb, psql)")
+
+
 def fetch_by_maven(name, proof):
     pom = HERE / f"{name}-pom.xml"
     text = pom.read_bytes()

@@ -96,8 +96,9 @@ class Postgres(Server):
         return used
 
     def end_backends(self):
-        """Kills what a killed server left: its processes, known by their working folder, and the small memory segment
-        that the system keeps for good."""
+        """Ends what a killed server left: its processes, known by their working folder, the small memory segment that
+        the system keeps for good, and its lock file. The next server would take the dead one for alive by that file
+        for as long as nobody has reaped it; here it is known that none is left."""
         deadline = time.monotonic() + STOP_WITHIN_S
         while backends := working_in(self.data):
             if time.monotonic() > deadline:
@@ -106,7 +107,9 @@ class Postgres(Server):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(0.02)
-        remove_segment(self.data / "postmaster.pid")
+        lock_file = self.data / "postmaster.pid"
+        remove_segment(lock_file)
+        lock_file.unlink(missing_ok=True)
 
     def query(self, text):
         """The answer in psql's plain form, None if there is none."""

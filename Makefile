@@ -4,7 +4,7 @@
 
 help:
 	@echo 'make demo        all of Tripline in one process; ARGS="--for 60s" passes options on'
-	@echo 'make test        every check, with a real Kafka and schema registry, which it starts and stops itself'
+	@echo 'make test        every check, with a real Kafka, schema registry, Postgres and Chromium, which it starts and stops itself'
 	@echo 'make test-fast   the checks that need no server'
 	@echo 'make fmt         formats the code'
 

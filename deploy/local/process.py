@@ -101,9 +101,9 @@ def launch(command, record, log, environment):
         )
 
 
-def run_quietly(command, purpose):
+def run_quietly(command, purpose, cwd=None):
     """Runs a program to its end; what it says is shown only when it fails."""
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    done = subprocess.run(command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if done.returncode != 0:
         raise Failed(f"{purpose}: exit code {done.returncode}\n{tail_of(done.stdout)}")
 

@@ -1,14 +1,16 @@
-"""Starts and stops a real Kafka broker and a real schema registry on loopback, without containers.
+"""Starts and stops a real Kafka broker, schema registry and Postgres on loopback, without containers.
 
 Why: what the service promises about delivery and schemas is worth as much as the servers it was shown on, and a test
 machine may have neither Docker nor root. Each server gets free ports, its own session and a folder below DIR;
 `up` comes back when a real request was answered, not when a port is open; `down` leaves no process and no folder.
+Without names, `up` starts the broker and the registry; Postgres only when asked for: `up postgres`.
 Not a way to run Kafka for keeps: one node, no security, loopback only, and the data are thrown away.
 
     DIR/.tripline-servers    marks the folder as ours to remove; also the lock of up and down
     DIR/watcher              record of the watcher (up --parent)
     DIR/kafka/               ports.json, process, log, kafka.properties, data/, tmp/
     DIR/registry/            ports.json, process, log, registry.properties, registry.mv.db, tmp/
+    DIR/postgres/            ports.json, process, log, data/ (the server's own user's), tmp/
 """
 
 import argparse
@@ -18,7 +20,6 @@ import fcntl
 import http.client
 import json
 import os
-import random
 import re
 import shutil
 import signal
@@ -31,14 +32,12 @@ import uuid
 from pathlib import Path
 
 import parts
-from process import Failed, Process, Unusable, launch, run_quietly, tail_of
+from postgres import Postgres
+from process import Failed, Process, Unusable, launch, run_quietly
+from server import ANSWER_WITHIN_S, HERE, STOP_WITHIN_S, Server
 
-HERE = Path(__file__).resolve().parent
 MARKER = ".tripline-servers"
 READY_WITHIN_S = 60  # the registry takes 5 to 14 s on two busy cores
-STOP_WITHIN_S = 20  # then KILL; a broker with a few topics needs under 2 s
-ANSWER_WITHIN_S = 5  # a server that is up answers in milliseconds
-JVM_ALWAYS = ["-XX:+UseSerialGC", "-XX:-UsePerfData", "-XX:+ExitOnOutOfMemoryError"]
 JVM_TEST = ["-Xmx512m", "-XX:TieredStopAtLevel=1"]
 JVM_BENCH = ["-Xmx1g"]
 
@@ -47,7 +46,7 @@ JVM_BENCH = ["-Xmx1g"]
 
 
 def up(args):
-    makes = [SERVERS[name] for name in args.server or SERVERS]
+    makes = [SERVERS[name] for name in args.server or DEFAULT]
     for make in makes:
         make.fetch()
     parent = parent_process(args.parent)
@@ -115,7 +114,7 @@ def status(args):
 
 
 def fetch(args):
-    for name in args.server or SERVERS:
+    for name in args.server or DEFAULT:
         for part in SERVERS[name].fetch():
             print(f"{name:<9} {part}")
     return 0
@@ -135,50 +134,7 @@ def watch(args):
     return 0
 
 
-# --- The two servers -------------------------------------------------------------------------------------------------
-
-
-class Server:
-    """What the two have in common: a folder, ports that stay over a restart, a process on record and a log."""
-
-    def __init__(self, folder):
-        self.home = folder / self.name
-        self.log = self.home / "log"
-
-    def has_ports(self):
-        return (self.home / "ports.json").exists()
-
-    def ports(self):
-        path = self.home / "ports.json"
-        if not path.exists():
-            path.write_text(json.dumps(free_ports(2)))
-        return json.loads(path.read_text())
-
-    def process(self):
-        return Process.recorded(self.home / "process")
-
-    def start(self, memory_and_compiler):
-        (self.home / "tmp").mkdir(parents=True, exist_ok=True)
-        jvm = [*JVM_ALWAYS, *memory_and_compiler, f"-Djava.io.tmpdir={self.home / 'tmp'}"]
-        command, environment = self.prepare(jvm)
-        launch(command, self.home / "process", self.log, environment)
-
-    def stop(self, first_signal):
-        """Gives the signal that ended it, None if it was not running."""
-        process = self.process()
-        return process.end(first_signal, STOP_WITHIN_S) if process else None
-
-    def log_tail(self):
-        return tail_of(self.log.read_bytes() if self.log.exists() else b"")
-
-    def write_properties(self, **words):
-        properties = self.home / f"{self.name}.properties"
-        properties.write_text((HERE / properties.name).read_text().format(home=self.home, **words))
-        return properties
-
-    def description(self):
-        process = self.process()
-        return {self.endpoint_key: self.endpoint(), "pid": process.pid if process else None}
+# --- The two JVM servers -------------------------------------------------------------------------------------------------
 
 
 class Kafka(Server):
@@ -282,7 +238,8 @@ class Registry(Server):
         return answer
 
 
-SERVERS = {"kafka": Kafka, "registry": Registry}
+SERVERS = {"kafka": Kafka, "registry": Registry, "postgres": Postgres}
+DEFAULT = ["kafka", "registry"]
 
 
 def wait_until_ready(servers, parent):
@@ -311,24 +268,6 @@ def print_endpoints(folder, servers, as_json):
     for server in servers:
         print(server.by_hand())
     print(f"data      {folder}  (deploy/local/down stops all and removes it)")
-
-
-def free_ports(count):
-    """Ports below those that the system gives to clients. Else a client that keeps knocking at a stopped server could
-    be given that very port, connect to itself, and hold the port against the server's return."""
-    first_client_port = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    lowest = max(first_client_port - 12_000, 10_000)
-    ports = []
-    with contextlib.ExitStack() as held:
-        for _ in range(1000):
-            probe = held.enter_context(socket.socket())
-            with contextlib.suppress(OSError):
-                wanted = random.randrange(lowest, first_client_port) if lowest < first_client_port else 0
-                probe.bind(("127.0.0.1", wanted))
-                ports.append(probe.getsockname()[1])
-            if len(ports) == count:
-                return ports
-    raise Failed(f"no free port from {lowest} to {first_client_port}")
 
 
 # --- The watcher -----------------------------------------------------------------------------------------------------
@@ -410,7 +349,7 @@ def remembered_folder():
 
 
 def parse_arguments(words):
-    parser = argparse.ArgumentParser(prog="deploy/local", description="Real Kafka and schema registry on loopback.")
+    parser = argparse.ArgumentParser(prog="deploy/local", description="Real Kafka, schema registry and Postgres on loopback.")
     commands = parser.add_subparsers(dest="command", required=True)
     for command, text in (
         (up, "start, and come back when real requests are answered"),
@@ -422,7 +361,9 @@ def parse_arguments(words):
         sub = commands.add_parser(command.__name__, prog=f"deploy/local/{command.__name__}", description=text, help=text)
         sub.set_defaults(run=command)
         if command in (up, down, fetch):
-            sub.add_argument("server", nargs="*", type=server_name, help="kafka or registry; default both")
+            default = "all" if command is down else "kafka and registry"
+            help = f"kafka, registry or postgres; default {default}"
+            sub.add_argument("server", nargs="*", type=server_name, help=help)
         if command is not fetch:
             sub.add_argument("--dir", type=lambda text: Path(text).absolute(), help="data folder; default: the last one")
         if command in (up, status):

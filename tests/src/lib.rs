@@ -9,6 +9,7 @@
     reason = "a test that cannot go on should stop and say why"
 )]
 
+pub mod browser;
 pub mod caller;
 pub mod checker;
 pub mod kafka;
@@ -16,6 +17,7 @@ pub mod memory;
 /// The naive oracle of the feature store's own tests.
 #[path = "../../feature-store/tests/feature_store/oracle.rs"]
 pub mod oracle;
+pub mod postgres;
 pub mod process;
 pub mod raw;
 pub mod servers;

@@ -37,6 +37,8 @@ mod hostile;
 mod kill;
 #[path = "suite/openapi.rs"]
 mod openapi;
+#[path = "suite/parts.rs"]
+mod parts;
 #[path = "suite/reload.rs"]
 mod reload;
 #[path = "suite/replay.rs"]

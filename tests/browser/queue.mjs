@@ -1,0 +1,325 @@
+// The analyst's queue in a real Chromium: what a person sees and presses, and what the store says of it afterwards.
+//
+// Every scenario raises alerts of its own by sending payments on cards of its own, each larger than all before it, so
+// that they stand first in the list whatever else is in it. What a page shows is asked by role, label and visible text;
+// what was saved is asked from /v1/alerts with the same session, since a page that says "saved" is no proof.
+//
+//     deploy/local/browser/run tests/browser/queue.mjs KNOBS [SCENARIO...]
+//
+// KNOBS, as JSON:
+//     base       the service, http://127.0.0.1:PORT
+//     analyst    {name, password}
+//     second     {name, password}: a lead, who may also see the audit log
+//     score      {url, key, payment}: where a payment is sent, the Bearer key, and a payment that raises an alert; its
+//                transaction_id, card_id, event_time and amount_minor are set here, and what a scenario changes
+//     fraud      the reason to give for fraud; default card_stolen
+//     legitimate the reason to give for legitimate; default holder_confirms
+//     short      what differs at a service with a short lease: {base, score, lease_ms}; needed by `lease` alone
+
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { DESK, PHONE, accessible, knobs, press, run, screenshot, sees, signIn, until } from './desk.mjs';
+
+const SCRIPT = '<script>alert(1)</script>';
+const FIRST_AMOUNT_MINOR = 1_000_000;
+const STEP_MINOR = 100_000;
+const KEY_OF = { fraud: '1', suspected: '2', legitimate: '3', insufficient: '4' };
+let amountMinor = FIRST_AMOUNT_MINOR;
+
+// --- What the scenarios do -------------------------------------------------------------------------------------------
+
+/** Sends a payment; gives its id and its card. */
+async function send({ score }, changed = {}) {
+  amountMinor += STEP_MINOR;
+  const payment = {
+    ...score.payment,
+    transaction_id: `browser-${randomUUID()}`,
+    card_id: `card-${randomUUID()}`,
+    event_time: Date.now(),
+    amount_minor: amountMinor,
+    ...changed,
+  };
+  const answer = await fetch(score.url, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${score.key}` },
+    body: JSON.stringify(payment),
+  });
+  assert.ok(answer.ok, `the payment was refused: ${answer.status} ${await answer.text()}`);
+  return payment;
+}
+
+/** What the store says, with the session of this page. */
+async function ask(page, path) {
+  const answer = await page.request.get(path);
+  assert.ok(answer.ok(), `${path}: ${answer.status()} ${await answer.text()}`);
+  return answer.json();
+}
+
+const alertOf = (page, id) => ask(page, `/v1/alerts/${encodeURIComponent(id)}`);
+
+/** Sends a payment and waits for its alert. */
+async function raise(world, page, changed) {
+  const payment = await send(world, changed);
+  const found = await until(`an alert of ${payment.transaction_id}`, async () => {
+    const { alerts } = await ask(page, `/v1/alerts?which=open&text=${encodeURIComponent(payment.transaction_id)}`);
+    return alerts[0];
+  });
+  return { id: found.alert_id, payment };
+}
+
+const addressOf = (id) => `/queue/${encodeURIComponent(id)}`;
+const isAt = (page, id) => new URL(page.url()).pathname === addressOf(id);
+
+async function at(page, id) {
+  await until(`the page of alert ${id}, not ${page.url()}`, () => isAt(page, id));
+  await page.getByRole('main').waitFor();
+}
+
+async function visit(page, id) {
+  await page.goto(addressOf(id));
+  await page.getByRole('main').waitFor();
+}
+
+async function desk(world, options, who = world.analyst) {
+  const page = await world.page({ base: world.base, ...options });
+  await signIn(page, world.base, who.name, who.password);
+  return page;
+}
+
+/** `c` from the list: the best alert, which is this one. */
+async function claim(page, id) {
+  await page.goto('/queue');
+  await page.getByRole('main').waitFor();
+  await press(page, 'c');
+  await at(page, id);
+}
+
+const reason = (page) => page.getByRole('main').getByLabel(/reason/i).filter({ visible: true }).first();
+const note = (page) => page.getByRole('main').getByLabel(/note/i).filter({ visible: true }).first();
+
+/** The verdict's key, a reason, Enter: no mouse. */
+async function decide(page, disposition, because) {
+  await press(page, KEY_OF[disposition]);
+  await reason(page).selectOption(because);
+  await reason(page).press('Enter');
+}
+
+/** Waits until the store has it so. */
+function stored(page, id, what, holds) {
+  return until(`alert ${id} ${what}`, async () => {
+    const alert = await alertOf(page, id);
+    return holds(alert) && alert;
+  });
+}
+
+const isResolved = (disposition) => (alert) => alert.state === 'resolved' && alert.disposition === disposition;
+const topOf = async (locator, what) => {
+  const box = await locator.filter({ visible: true }).first().boundingBox();
+  assert.ok(box, `${what} is not to be seen`);
+  return box.y;
+};
+
+// --- The scenarios ---------------------------------------------------------------------------------------------------
+
+const scenarios = {
+  async sign_in(world) {
+    const page = await world.page();
+    await page.goto('/queue');
+    assert.equal(new URL(page.url()).pathname, '/sign-in', 'a stranger is asked who they are');
+    await screenshot(page, 'sign-in');
+    await signIn(page, world.base, world.analyst.name, world.analyst.password);
+    await sees(page, world.analyst.name);
+    const [cookie] = (await page.context().cookies()).filter(({ name }) => name === '__Host-tripline');
+    assert.ok(cookie?.httpOnly && cookie.secure, 'the session is out of the reach of scripts');
+    await screenshot(page, 'list');
+  },
+
+  async wrong_password(world) {
+    const page = await world.page();
+    await page.goto('/sign-in');
+    await page.getByLabel(/name/i).first().fill(`nobody-${randomUUID()}`);
+    await page.getByLabel(/password/i).fill('not the password');
+    const answered = page.waitForEvent('framenavigated');
+    await page.keyboard.press('Enter');
+    await answered;
+    await page.waitForLoadState();
+    assert.equal(new URL(page.url()).pathname, '/sign-in');
+    assert.deepEqual(await page.context().cookies(), []);
+    await screenshot(page, 'sign-in-refused');
+  },
+
+  async claim_decide_next_undo(world) {
+    const page = await desk(world);
+    const next = await raise(world, page);
+    const best = await raise(world, page);
+    await claim(page, best.id);
+    await stored(page, best.id, 'is held', ({ holder }) => holder === world.analyst.name);
+    await screenshot(page, 'alert-claimed');
+    await page.waitForLoadState('networkidle').catch(() => {}); // the next one is fetched meanwhile; events stay open
+    await decide(page, 'fraud', world.fraud ?? 'card_stolen');
+    await at(page, next.id);
+    await stored(page, best.id, 'is fraud', isResolved('fraud'));
+    await stored(page, next.id, 'is held', ({ holder }) => holder === world.analyst.name);
+    await screenshot(page, 'alert-next');
+    await press(page, 'u');
+    const undone = await stored(page, best.id, 'is open again', ({ state }) => state === 'open');
+    assert.equal(undone.disposition, null);
+    await screenshot(page, 'alert-undone');
+  },
+
+  async no_verdict_without_a_reason(world) {
+    const page = await desk(world);
+    const { id } = await raise(world, page);
+    await claim(page, id);
+    await press(page, KEY_OF.fraud, 'Enter');
+    await page.waitForTimeout(500);
+    assert.ok(isAt(page, id), 'it stays until there is a reason');
+    assert.equal((await alertOf(page, id)).state, 'open');
+  },
+
+  async two_on_one_alert(world) {
+    const first = await desk(world);
+    const second = await world.page();
+    // The second one's page hears of nothing, as over a bad line: it must be the write that finds out.
+    await second.route('**/v1/alerts/events*', (route) => route.abort());
+    await signIn(second, world.base, world.second.name, world.second.password);
+    const { id } = await raise(world, first);
+    await visit(second, id);
+    await press(second, 'n');
+    await note(second).fill('what the second one typed');
+    await note(second).press('Escape');
+    await claim(first, id);
+    await decide(first, 'legitimate', world.legitimate ?? 'holder_confirms');
+    const before = await stored(first, id, 'is legitimate', isResolved('legitimate'));
+    const refused = second.waitForResponse((answer) => answer.request().method() === 'POST' && answer.status() === 412);
+    await decide(second, 'fraud', world.fraud ?? 'card_stolen');
+    await refused;
+    const box = second.getByRole('alert').filter({ visible: true }).filter({ hasText: /changed/i }).first();
+    await box.waitFor();
+    assert.match(await box.innerText(), new RegExp(world.analyst.name), 'the box says who was before');
+    assert.equal(await note(second).inputValue(), 'what the second one typed');
+    const after = await alertOf(first, id);
+    assert.deepEqual([after.disposition, after.version], ['legitimate', before.version], 'nothing was overwritten');
+    await screenshot(second, 'alert-stale');
+  },
+
+  async lease(world) {
+    assert.ok(world.short?.lease_ms, 'the knob "short" is missing: a service with a short lease');
+    const here = { ...world, ...world.short };
+    const page = await desk(here);
+    const { id } = await raise(here, page);
+    await claim(page, id);
+    await press(page, 'n');
+    await page.keyboard.type('half a thought');
+    await screenshot(page, 'alert-draft');
+    await page.getByText(/lapsed/i).filter({ visible: true }).first().waitFor({ timeout: 3 * here.lease_ms + 25_000 });
+    assert.equal((await alertOf(page, id)).holder, null, 'nobody holds it');
+    assert.equal(await note(page).inputValue(), 'half a thought');
+    await screenshot(page, 'alert-lapsed');
+    await page.reload();
+    await until('the note after a reload', async () => (await note(page).inputValue()) === 'half a thought');
+  },
+
+  async live_re_rank(world) {
+    const page = await desk(world);
+    const lower = await raise(world, page);
+    const upper = await raise(world, page);
+    await page.goto('/queue');
+    // Both in one look, for the rows are replaced at any moment.
+    const isAbove = (one, other) =>
+      page.evaluate(
+        (paths) => {
+          const [one, other] = paths.map((path) => document.querySelector(`main a[href^="${path}"]`));
+          return one && other && one.getBoundingClientRect().top < other.getBoundingClientRect().top;
+        },
+        [addressOf(one.id), addressOf(other.id)],
+      );
+    await until('the larger loss stands first', () => isAbove(upper, lower));
+    await page.evaluate(() => (window.sameDocument = true));
+    await screenshot(page, 'list-before-hit');
+    await send(world, { card_id: lower.payment.card_id, amount_minor: 10 * amountMinor });
+    await until('the hit lifts its alert', () => isAbove(lower, upper));
+    assert.ok(await page.evaluate(() => window.sameDocument), 'without loading the page again');
+    await screenshot(page, 'list-after-hit');
+  },
+
+  async hostile_merchant(world) {
+    const page = await desk(world);
+    const { id } = await raise(world, page, { merchant_id: SCRIPT });
+    await visit(page, id);
+    await sees(page, SCRIPT);
+    const bodies = await page.locator('script:not([src])').count();
+    assert.equal(bodies, 0, 'no script in the page itself');
+    await screenshot(page, 'alert-hostile');
+    for (const path of ['/queue', `/search?text=${encodeURIComponent(SCRIPT)}`]) {
+      await page.goto(path);
+      await page.getByRole('main').waitFor();
+      assert.equal(await page.locator('script:not([src])').count(), 0, path);
+    }
+  },
+
+  async phone(world) {
+    const page = await desk(world, { viewport: PHONE });
+    const { id } = await raise(world, page);
+    for (const path of ['/queue', addressOf(id), '/dashboard']) {
+      await page.goto(path);
+      await page.getByRole('main').waitFor();
+      const [wide, seen] = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
+      assert.ok(wide <= seen && seen <= PHONE.width, `${path} is ${wide} px wide, the screen ${seen}`);
+      await screenshot(page, `phone-${path === addressOf(id) ? 'alert' : path.slice(1)}`);
+    }
+    await visit(page, id);
+    const history = page.getByRole('heading', { name: /history|last payments|timeline/i });
+    const reasonTop = await topOf(reason(page), 'the reason of the verdict');
+    assert.ok(reasonTop < (await topOf(history, 'the history')), 'the actions stand above the history');
+    await accessible(page, 'the alert on a phone');
+  },
+
+  async dark(world) {
+    const light = await desk(world);
+    const dark = await desk(world, { dark: true });
+    const { id } = await raise(world, light);
+    for (const [page, name] of [[light, 'light'], [dark, 'dark']]) {
+      await visit(page, id);
+      const brightness = await page.evaluate(() => {
+        const opaque = [document.body, document.documentElement].map((one) => getComputedStyle(one).backgroundColor);
+        const colour = opaque.find((text) => text !== 'rgba(0, 0, 0, 0)') ?? 'rgb(255, 255, 255)';
+        const [red, green, blue] = colour.match(/[\d.]+/g).map(Number);
+        return (0.2126 * red + 0.7152 * green + 0.0722 * blue) / 255;
+      });
+      assert.ok(name === 'dark' ? brightness < 0.25 : brightness > 0.75, `${name}: a background of ${brightness}`);
+      await screenshot(page, `alert-${name}`);
+    }
+  },
+
+  async accessibility(world) {
+    const paths = ({ id }) => ({
+      list: '/queue',
+      alert: addressOf(id),
+      entity: `${addressOf(id)}/entity/card`,
+      search: '/search?text=card',
+      dashboard: '/dashboard',
+      audit: '/audit',
+      'not-found': '/queue/there-is-no-such-alert',
+    });
+    for (const dark of [false, true]) {
+      const stranger = await world.page({ dark });
+      await stranger.goto('/sign-in');
+      await accessible(stranger, `/sign-in${dark ? ', dark' : ''}`);
+      const page = await desk(world, { dark, viewport: DESK }, world.second);
+      for (const [name, path] of Object.entries(paths(await raise(world, page)))) {
+        await page.goto(path);
+        await page.getByRole('main').waitFor();
+        await accessible(page, `${path}${dark ? ', dark' : ''}`);
+        await screenshot(page, `page-${name}${dark ? '-dark' : ''}`);
+      }
+      await page.goto('/queue');
+      await press(page, '?');
+      await page.getByRole('dialog').filter({ visible: true }).waitFor();
+      await accessible(page, `the help${dark ? ', dark' : ''}`);
+      await screenshot(page, `help${dark ? '-dark' : ''}`);
+    }
+  },
+};
+
+await run(scenarios, knobs(), process.argv.slice(3));

@@ -24,6 +24,7 @@ use crate::lists::ListBook;
 use crate::rest::Rest;
 use crate::stream::kafka::KafkaOptions;
 
+mod act;
 pub mod chargeback;
 mod fault;
 mod filler;

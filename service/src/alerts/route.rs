@@ -12,21 +12,20 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Extension, Json, Router};
-use queue::alert::{Alert, Disposition};
-use queue::{AuditQuery, ListOrder, ListQuery, Queue, QueueError, Resolution, SavedFilter, Seat, Which};
+use queue::{AuditQuery, ListOrder, ListQuery, SavedFilter, Seat, Which};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::act::{Act, Bulk, Heartbeat, Reveal};
 use super::fault::within;
 use super::live::{self, Looking};
-use super::act::{Act, Bulk, Heartbeat, Reveal};
 use super::{Desk, chargeback, page, sign_in, told};
 use crate::access::{Scope, Strangers, Who};
 use crate::clock::Clock;
 use crate::http::Sources;
 use crate::http::answer::{Code, Fault, Problem};
-use crate::http::request::{BODY_BYTES, at, body, form, is_json, named, no_query, parsed, rfc3339, wrong};
+use crate::http::request::{BODY_BYTES, at, body, form, is_json, named, no_query, parsed, wrong};
 use crate::rest::Rest;
 
 /// How long a body may take to come.

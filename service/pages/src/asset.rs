@@ -21,8 +21,5 @@ macro_rules! asset {
 }
 
 /// Every file. The icon is the board's, `/assets/icon.svg`.
-pub const ASSETS: [Asset; 3] = [
-    asset!("queue.css", CSS),
-    asset!("queue-parts.css", CSS),
-    asset!("queue.js", JS),
-];
+pub const ASSETS: [Asset; 3] =
+    [asset!("queue.css", CSS), asset!("queue-parts.css", CSS), asset!("queue.js", JS)];

@@ -34,7 +34,7 @@ window = "7d"
 "#;
 
 /// Keys that are read and have no default.
-const WITHOUT_DEFAULT: [&str; 10] = [
+const WITHOUT_DEFAULT: [&str; 13] = [
     "features",
     "policy",
     "payment",
@@ -45,6 +45,9 @@ const WITHOUT_DEFAULT: [&str; 10] = [
     "access.keys",
     "rest.key",
     "rest.subject",
+    "queue.entity",
+    "queue.second_person_minor",
+    "queue.second_person_bulk",
 ];
 
 /// A folder with the three files.

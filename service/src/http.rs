@@ -207,7 +207,8 @@ async fn guard(batch_bytes: u64, request: Request, next: Next) -> Response {
     response
 }
 
-/// Headers of every answer. Styles and scripts come from here only, and nobody may frame the page or read it.
+/// Headers of every answer. Styles and scripts come from here only, and nobody may frame the page or read it. The
+/// referrer is kept from other sites; with `no-referrer` a browser would post our own forms with `Origin: null`.
 const HEADERS: [(HeaderName, &str); 5] = [
     (
         header::CONTENT_SECURITY_POLICY,
@@ -215,7 +216,7 @@ const HEADERS: [(HeaderName, &str); 5] = [
          base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     ),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::REFERRER_POLICY, "no-referrer"),
+    (header::REFERRER_POLICY, "same-origin"),
     (header::CACHE_CONTROL, "no-store"),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];

@@ -61,6 +61,27 @@ enum KeyCommand {
 }
 
 #[derive(Debug, Subcommand)]
+enum UserCommand {
+    /// Makes an account; the password is read from standard input, or made and printed
+    Add(command::user::AddArgs),
+    /// Lists the accounts
+    List {
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Gives an account another password; its sessions end
+    Password(command::user::NameArgs),
+    /// Lets an account in no more; its sessions end
+    Disable(command::user::NameArgs),
+}
+
+#[derive(Debug, Subcommand)]
+enum AuditCommand {
+    /// Reads the whole audit log and compares it with itself, and with heads that were kept
+    Verify(command::audit::VerifyArgs),
+}
+
+#[derive(Debug, Subcommand)]
 enum Command {
     /// Runs the service
     Serve {
@@ -95,6 +116,16 @@ enum Command {
     Key {
         #[command(subcommand)]
         command: KeyCommand,
+    },
+    /// Accounts of the people who work the queue
+    User {
+        #[command(subcommand)]
+        command: UserCommand,
+    },
+    /// The log of what people did
+    Audit {
+        #[command(subcommand)]
+        command: AuditCommand,
     },
     /// Checks or makes a model directory
     Model {
@@ -159,6 +190,11 @@ pub fn run() -> ExitCode {
         Command::Check { config } => return check(&config),
         Command::Replay { config, replay } => command::replay::run(&config, &replay),
         Command::Key { command: KeyCommand::New { key } } => command::key::new(&key),
+        Command::User { command: UserCommand::Add(args) } => command::user::add(&args),
+        Command::User { command: UserCommand::List { config } } => command::user::list(&config),
+        Command::User { command: UserCommand::Password(args) } => command::user::set_password(&args),
+        Command::User { command: UserCommand::Disable(args) } => command::user::disable(&args),
+        Command::Audit { command: AuditCommand::Verify(args) } => command::audit::verify(&args),
         Command::Model { command: ModelCommand::Check { dir } } => command::model::check(&dir),
         Command::Model { command: ModelCommand::Pack(args) } => command::model::make(&args),
         Command::Bench { bench } => command::bench::run(&bench),

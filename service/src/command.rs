@@ -1,5 +1,6 @@
 //! The commands, one file each: what the command line leads to.
 
+pub mod audit;
 pub mod bench;
 pub mod check;
 pub mod demo;
@@ -8,3 +9,4 @@ pub mod model;
 pub mod replay;
 pub mod serve;
 pub mod simulate;
+pub mod user;

@@ -27,6 +27,7 @@ mod decisions;
 mod http;
 mod kafka;
 mod layers;
+mod queue;
 mod read;
 mod rest;
 #[cfg(test)]
@@ -37,6 +38,7 @@ pub use access::AccessConfig;
 pub use decisions::DecisionsConfig;
 pub use http::{HttpConfig, TlsConfig};
 pub use kafka::{KafkaConfig, Properties};
+pub use queue::QueueConfig;
 pub use rest::RestConfig;
 
 /// Every knob with unit, default and reason: the text that is compiled in.
@@ -73,6 +75,8 @@ pub struct Config {
     pub rest: RestConfig,
     /// `[decisions]`.
     pub decisions: DecisionsConfig,
+    /// `[queue]`.
+    pub queue: QueueConfig,
     /// `[access]`.
     pub access: AccessConfig,
     /// `[log]`.

@@ -140,6 +140,10 @@ fn router(gate: Arc<Gate>, sources: Sources) -> Router {
     for asset in &asset::ALL {
         router = router.route(asset.path, get(move || async move { asset.answer() }));
     }
+    for asset in pages::ASSETS {
+        let answer = move || async move { ([(header::CONTENT_TYPE, asset.media_type)], asset.text) };
+        router = router.route(&format!("/assets/{}", asset.name), get(answer));
+    }
     let office = Office::of(&sources);
     let desk = sources.desk.clone();
     let mut router = router.with_state(sources);

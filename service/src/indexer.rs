@@ -21,7 +21,7 @@ use crate::registry::SchemaSource;
 use crate::stream::kafka::KafkaOptions;
 
 mod progress;
-mod reader;
+pub(crate) mod reader;
 #[cfg(test)]
 mod tests;
 mod texts;
@@ -77,8 +77,8 @@ impl<S: SchemaSource> Indexer<S> {
     /// When the index cannot be written, or a property is refused by librdkafka.
     pub fn run(self) -> Result<(), IndexerError> {
         let Self { index, kafka, source, clock, progress, stop } = self;
-        let reader =
-            Reader::new(&kafka, Arc::clone(&progress)).map_err(|e| IndexerError::Kafka(e.to_string()))?;
+        let reader = Reader::new(&kafka, &kafka.outputs[0], "index", Arc::clone(&progress))
+            .map_err(|e| IndexerError::Kafka(e.to_string()))?;
         let texts = Texts::new(source);
         Running { index, reader, texts, clock, progress, stop, assigned: 0, unreadable: false }.turn()
     }
@@ -262,6 +262,6 @@ fn row<'a>(
 
 /// Where to begin in a partition. A fence that lies before what is retained, or behind its end since the topic is
 /// another one now, gives the first record that there is.
-fn begin_at(fence: Option<i64>, retained: Retained) -> i64 {
+pub(crate) fn begin_at(fence: Option<i64>, retained: Retained) -> i64 {
     fence.filter(|fence| (retained.first..=retained.next).contains(fence)).unwrap_or(retained.first)
 }

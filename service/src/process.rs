@@ -17,6 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 
 use crate::access::Callers;
+use crate::alerts::{Desk, Work};
 use crate::cli::CommandError;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{HttpConfig, Setup};
@@ -47,13 +48,15 @@ pub struct Extras {
     pub until: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>,
     /// Who may, when it is not the config that says so.
     pub callers: Option<Callers>,
+    /// The analysts' queue, for one who waits until it is open.
+    pub desk: Option<Arc<Desk>>,
 }
 
 impl Default for Extras {
     fn default() -> Self {
         let listening = |address: SocketAddr, _: &Reporter| tracing::info!(%address, "listening");
         let until = Box::pin(std::future::pending());
-        Self { watch: Box::new(()), listening: Box::new(listening), until, callers: None }
+        Self { watch: Box::new(()), listening: Box::new(listening), until, callers: None, desk: None }
     }
 }
 
@@ -82,10 +85,18 @@ pub fn run(setup: Setup, runtime: &Runtime, extras: Extras) -> Result<Reporter, 
     let entrance = entrance(&setup, extras.callers, address, runtime);
     let (opening, instance) = opening(&setup, &live, &reporter)?;
     let deciders = Arc::clone(&opening.deciders);
-    let beside = Beside::start(&setup, &opening, runtime, &stop)?;
+    let mut beside = Beside::start(&setup, &opening, runtime, &stop)?;
+    let (kafka, lists) = (opening.kafka.clone(), Arc::clone(&opening.lists));
     let rest = Rest::start(&setup, opening, runtime.handle())?;
+    let desk = setup.config.queue.enabled.then(|| extras.desk.unwrap_or_default());
+    if let Some(desk) = &desk {
+        let (config, registry) = (setup.config.queue.clone(), setup.config.registry.clone());
+        let (rest, stop) = (Arc::clone(&rest), Arc::clone(&stop));
+        let work = Work { config, registry, kafka, lists, rest, stop };
+        beside.0.extend(work.start(desk, runtime.handle())?);
+    }
     (extras.listening)(address, &reporter);
-    let page = runtime.spawn(http::serve(listener, entrance, sources(&reporter, &rest), told(ended)));
+    let page = runtime.spawn(http::serve(listener, entrance, sources(&reporter, &rest, desk), told(ended)));
     reporter.health.set(Part::Http, Standing::Ready);
     let models = watch_models(folder, Arc::clone(&live), Arc::clone(&stop), reporter.clone())?;
     let (line, mut line_ended) =
@@ -113,14 +124,14 @@ pub fn run(setup: Setup, runtime: &Runtime, extras: Extras) -> Result<Reporter, 
     Ok(reporter)
 }
 
-fn sources(reporter: &Reporter, rest: &Arc<Rest>) -> Sources {
+fn sources(reporter: &Reporter, rest: &Arc<Rest>, desk: Option<Arc<Desk>>) -> Sources {
     Sources {
         telemetry: Arc::clone(&reporter.telemetry),
         board: Arc::clone(&reporter.board),
         health: Arc::clone(&reporter.health),
         clock: Arc::new(SystemClock::default()),
         rest: Some(Arc::clone(rest)),
-        desk: None,
+        desk,
     }
 }
 

@@ -98,7 +98,7 @@ pub(crate) fn state(alert: &Alert, now_ms: i64) -> Markup {
 }
 
 /// Who holds it, if somebody does.
-pub(crate) fn holder<'a>(alert: &'a Alert, now_ms: i64) -> Option<(&'a str, i64)> {
+pub(crate) fn holder(alert: &Alert, now_ms: i64) -> Option<(&str, i64)> {
     let until_ms = alert.lease_until_ms.filter(|until_ms| *until_ms > now_ms)?;
     Some((alert.holder.as_deref()?, until_ms))
 }

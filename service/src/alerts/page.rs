@@ -1,20 +1,272 @@
 //! The pages: what is shown is gathered here and made into HTML by the crate of pages.
 
-use axum::Router;
-use axum::response::{IntoResponse, Response};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use axum::{Extension, Router};
+use pages::{
+    AlertView, AuditView, DashboardView, EntityView, FeatureNow, Follows, ListView, May, Party, Past,
+    SearchView, Shell, Signed,
+};
+use queue::alert::{AlertDetail, Disposition};
+use queue::{ListQuery, Which};
+use schemas::decision::Decision;
 
-use super::route::Office;
-use crate::access::Person;
+use super::fault::within;
+use super::route::{Actor, Office, audit_query, board, key_of, list_query};
+use crate::access::{Scope, Who};
 use crate::http::answer::Problem;
+use crate::http::request::{form, named};
+
+/// Payments of an entity that a page shows.
+const PAST: usize = 40;
 
 pub(super) fn router() -> Router<Office> {
     Router::new()
+        .route("/queue", get(list))
+        .route("/queue/rows", get(rows))
+        .route("/queue/peek", get(peek))
+        .route("/queue/{id}", get(alert))
+        .route("/queue/{id}/entity/{entity}", get(entity))
+        .route("/search", get(search))
+        .route("/dashboard", get(dashboard))
+        .route("/audit", get(audit))
 }
 
-pub(super) fn sign_in(_next: &str, _why: Option<&str>) -> String {
-    String::new()
+pub(super) fn sign_in(next: &str, why: Option<&str>) -> String {
+    pages::sign_in(next, why)
 }
 
-pub(super) fn problem(problem: Problem, _person: Option<&Person>) -> Response {
-    problem.into_response()
+/// A problem as a page.
+pub(super) fn problem(problem: &Problem) -> Response {
+    let facts = problem.code().facts();
+    (facts.status, Html(pages::problem(facts.title, facts.meaning, facts.status.as_u16(), None)))
+        .into_response()
+}
+
+/// A page, or the problem as one.
+struct Page(Response);
+
+impl IntoResponse for Page {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
+impl From<Problem> for Page {
+    fn from(one: Problem) -> Self {
+        Self(problem(&one))
+    }
+}
+
+type Shown = Result<Response, Page>;
+
+impl Office {
+    fn shell(&self, who: &Who) -> Shell {
+        let (roles, csrf) = match who {
+            Who::Person(person) => (person.roles.clone(), person.csrf.clone()),
+            Who::Anybody | Who::Caller(_) => (Vec::new(), String::new()),
+        };
+        let may = |scope| who.scopes().has(scope);
+        let may = May {
+            work: may(Scope::Work),
+            lead: may(Scope::Lead),
+            reveal: may(Scope::Reveal),
+            audit: may(Scope::Audit),
+            chargebacks: may(Scope::Chargebacks),
+        };
+        let person = Signed { name: who.actor(), roles, csrf, may };
+        Shell { now_ms: self.now_ms(), person, database: self.desk.standing().borrow().clone() }
+    }
+
+    async fn list_view(&self, who: &Who, query: Option<&str>) -> Result<ListView, Problem> {
+        let query = list_query(query.unwrap_or_default())?;
+        let (queue, actor) = (self.desk.queue()?, Actor::of(who));
+        let page = within(queue.list(actor.seat(), &query, self.now_ms())).await?;
+        let filters = within(queue.filters(actor.seat())).await?;
+        Ok(ListView { shell: self.shell(who), query, page, filters, rules: Vec::new() })
+    }
+
+    async fn alert_view(&self, who: &Who, id: &str) -> Result<AlertView, Problem> {
+        let (queue, actor) = (self.desk.queue()?, Actor::of(who));
+        let detail = within(queue.get(actor.seat(), id, self.now_ms())).await?;
+        let past = self.past(&detail.alert.entity, &detail.alert.key, Some(&detail)).await?;
+        let rules = queue.rules();
+        let weighs = rules.second_person_minor.filter(|from| detail.alert.amount_minor >= *from);
+        let follows = Follows {
+            payments: detail.hits.len(),
+            can_block: Disposition::Fraud.label().is_some(),
+            second_person: weighs.map(|_| "the amount is so large that it takes a second person".to_owned()),
+            undo_ms: rules.undo_ms,
+        };
+        let viewers = self.looking.others(id, actor.seat().name);
+        Ok(AlertView {
+            shell: self.shell(who),
+            detail,
+            band: None,
+            viewers,
+            follows,
+            past,
+            links: Vec::new(),
+        })
+    }
+
+    /// The last payments of an entity, each with its label since.
+    async fn past(&self, entity: &str, key: &str, alert: Option<&AlertDetail>) -> Result<Vec<Past>, Problem> {
+        let Some(rest) = &self.rest else { return Ok(Vec::new()) };
+        let decisions = rest.last_decisions(entity, key, PAST).await?;
+        let ids: Vec<_> = decisions.iter().map(|decision| decision.transaction_id.clone()).collect();
+        let labels = within(self.desk.queue()?.labels_of(&ids)).await?;
+        let is_hit =
+            |id: &str| alert.is_some_and(|alert| alert.hits.iter().any(|hit| hit.transaction_id == id));
+        let past = decisions.iter().enumerate().map(|(place, decision)| Past {
+            decision_id: decision.decision_id.clone(),
+            transaction_id: decision.transaction_id.clone(),
+            event_ms: decision.event_time.ms(),
+            amount_minor: decision.amount.minor(),
+            currency: decision.currency.as_str().to_owned(),
+            verdict: decision.verdict,
+            hold: decision.hold,
+            score: decision.score,
+            label: labels.get(&decision.transaction_id).cloned(),
+            is_hit: is_hit(&decision.transaction_id),
+            parties: parties(decision, entity, &decisions[place + 1..]),
+        });
+        Ok(past.collect())
+    }
+}
+
+/// The other entities of a payment; new is what the payments before, as far as they are shown, did not have.
+fn parties(decision: &Decision, own: &str, before: &[Decision]) -> Vec<Party> {
+    let others = decision.entities.iter().filter(|one| *one.entity != *own && !one.key.is_empty());
+    let met = |entity: &str, key: &str| {
+        before.iter().any(|past| past.entities.iter().any(|one| *one.entity == *entity && one.key == key))
+    };
+    let party = |one: &schemas::reason::EntityVersion| Party {
+        entity: one.entity.as_str().to_owned(),
+        // A merchant is known by its name; what stands for a person or a thing of theirs is masked.
+        shown: if *one.entity == *"merchant" { one.key.clone() } else { pages::masked_key(&one.key) },
+        is_new: !before.is_empty() && !met(&one.entity, &one.key),
+    };
+    others.map(party).collect()
+}
+
+async fn list(
+    State(office): State<Office>,
+    Extension(who): Extension<Who>,
+    RawQuery(query): RawQuery,
+) -> Shown {
+    Ok(Html(pages::list(&office.list_view(&who, query.as_deref()).await?)).into_response())
+}
+
+async fn rows(
+    State(office): State<Office>,
+    Extension(who): Extension<Who>,
+    RawQuery(query): RawQuery,
+) -> Shown {
+    Ok(Html(pages::rows(&office.list_view(&who, query.as_deref()).await?)).into_response())
+}
+
+/// The best alert that nobody holds, beside the one that is looked at: to be there when it is asked for.
+async fn peek(
+    State(office): State<Office>,
+    Extension(who): Extension<Who>,
+    RawQuery(query): RawQuery,
+) -> Shown {
+    let mut pairs = form(query.as_deref().unwrap_or_default()).flatten();
+    let after = pairs.find(|(name, _)| name == "after").map(|(_, id)| id);
+    let query = ListQuery { which: Which::Unclaimed, limit: 2, ..ListQuery::default() };
+    let queue = office.desk.queue()?;
+    let page = within(queue.list(Actor::of(&who).seat(), &query, office.now_ms())).await?;
+    let next = page.alerts.into_iter().find(|alert| Some(&alert.alert_id) != after.as_ref());
+    let Some(next) = next else { return Ok(StatusCode::NO_CONTENT.into_response()) };
+    let view = office.alert_view(&who, &next.alert_id).await?;
+    let mut response = Html(pages::alert_main(&view)).into_response();
+    if let Ok(id) = HeaderValue::try_from(next.alert_id) {
+        response.headers_mut().insert("tripline-alert", id);
+    }
+    Ok(response)
+}
+
+async fn alert(
+    State(office): State<Office>,
+    Extension(who): Extension<Who>,
+    RawQuery(query): RawQuery,
+    path: Result<Path<String>, PathRejection>,
+) -> Shown {
+    let view = office.alert_view(&who, &named(path)?).await?;
+    let is_part = query.as_deref() == Some("part=main");
+    let text = if is_part { pages::alert_main(&view) } else { pages::alert(&view) };
+    Ok(Html(text).into_response())
+}
+
+async fn entity(
+    State(office): State<Office>,
+    Extension(who): Extension<Who>,
+    path: Result<Path<(String, String)>, PathRejection>,
+) -> Shown {
+    let (id, name) = named(path)?;
+    let (queue, actor, now_ms) = (office.desk.queue()?, Actor::of(&who), office.now_ms());
+    let detail = within(queue.get(actor.seat(), &id, now_ms)).await?;
+    let Some((_, key)) = key_of(&detail, Some(&name)) else {
+        return Err(Problem::of(crate::http::answer::Code::NotFound).into());
+    };
+    let past = office.past(&name, key, Some(&detail)).await?;
+    let mut alerts = Vec::new();
+    let mut seen = std::collections::HashSet::new();
+    for (_, alert_id) in within(queue.hits_of(&name, key, PAST)).await? {
+        if seen.insert(alert_id.clone()) {
+            alerts.push(within(queue.get(actor.seat(), &alert_id, now_ms)).await?.alert);
+        }
+    }
+    let features = match &office.rest {
+        Some(rest) => rest.features_now(&name, key).await,
+        None => Vec::new(),
+    };
+    let features = features.into_iter().map(|(name, value)| FeatureNow { name, value }).collect();
+    let shown = pages::masked_key(key);
+    let view = EntityView {
+        shell: office.shell(&who),
+        alert_id: id,
+        entity: name,
+        shown,
+        features,
+        past,
+        links: Vec::new(),
+        alerts,
+    };
+    Ok(Html(pages::entity(&view)).into_response())
+}
+
+async fn search(
+    State(office): State<Office>,
+    Extension(who): Extension<Who>,
+    RawQuery(query): RawQuery,
+) -> Shown {
+    let mut pairs = form(query.as_deref().unwrap_or_default()).flatten();
+    let text = pairs.find(|(name, _)| name == "text").map(|(_, text)| text).unwrap_or_default();
+    let mut alerts = Vec::new();
+    if !text.trim().is_empty() {
+        let query = ListQuery { text: Some(text.clone()), limit: 200, ..ListQuery::default() };
+        alerts =
+            within(office.desk.queue()?.list(Actor::of(&who).seat(), &query, office.now_ms())).await?.alerts;
+    }
+    Ok(Html(pages::search(&SearchView { shell: office.shell(&who), text, alerts })).into_response())
+}
+
+async fn dashboard(State(office): State<Office>, Extension(who): Extension<Who>) -> Shown {
+    let view = DashboardView { shell: office.shell(&who), board: board(&office).await? };
+    Ok(Html(pages::dashboard(&view)).into_response())
+}
+
+async fn audit(
+    State(office): State<Office>,
+    Extension(who): Extension<Who>,
+    RawQuery(query): RawQuery,
+) -> Shown {
+    let query = audit_query(query.as_deref().unwrap_or_default())?;
+    let page = within(office.desk.queue()?.audit(&query)).await?;
+    Ok(Html(pages::audit(&AuditView { shell: office.shell(&who), query, page })).into_response())
 }

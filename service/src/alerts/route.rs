@@ -12,12 +12,12 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Extension, Json, Router};
-use queue::alert::{Alert, Disposition};
-use queue::{AuditQuery, ListOrder, ListQuery, Queue, QueueError, Resolution, SavedFilter, Seat, Which};
+use queue::{AuditQuery, ListOrder, ListQuery, SavedFilter, Seat, Which};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::act::{Act, Bulk, Heartbeat, Reveal};
 use super::fault::within;
 use super::live::{self, Looking};
 use super::{Desk, chargeback, page, sign_in, told};
@@ -25,7 +25,7 @@ use crate::access::{Scope, Strangers, Who};
 use crate::clock::Clock;
 use crate::http::Sources;
 use crate::http::answer::{Code, Fault, Problem};
-use crate::http::request::{BODY_BYTES, at, body, form, is_json, named, no_query, parsed, rfc3339, wrong};
+use crate::http::request::{BODY_BYTES, at, body, form, is_json, named, no_query, parsed, wrong};
 use crate::rest::Rest;
 
 /// How long a body may take to come.
@@ -33,9 +33,6 @@ pub(super) const BODY_WITHIN: Duration = Duration::from_secs(5);
 
 /// Alerts of a page when nothing is said, and at most.
 const PAGE: (usize, usize) = (50, 200);
-
-/// Most alerts of one bulk action.
-const BULK: usize = 500;
 
 /// Window of the dashboard.
 const DASHBOARD_MS: i64 = 8 * 3_600_000;
@@ -177,112 +174,6 @@ async fn claim_next(
     Ok(claimed.map_or_else(|| StatusCode::NO_CONTENT.into_response(), |alert| told::tagged(&alert, now_ms)))
 }
 
-/// What is done with one alert.
-enum Act {
-    Claim,
-    Release,
-    Assign(Option<String>),
-    Snooze(i64),
-    Escalate(String),
-    Resolve(Resolution),
-    Approve,
-    Reject,
-    Note(String),
-}
-
-impl Act {
-    fn read(word: &str, body: &[u8]) -> Result<Self, Problem> {
-        Ok(match word {
-            "claim" => nothing(body, Act::Claim)?,
-            "release" => nothing(body, Act::Release)?,
-            "approve" => nothing(body, Act::Approve)?,
-            "reject" => nothing(body, Act::Reject)?,
-            "assign" => Act::Assign(parsed::<Assign>(body)?.to),
-            "snooze" => {
-                let Snooze { until } = parsed(body)?;
-                Act::Snooze(rfc3339(&until).ok_or_else(|| at("/until", "RFC 3339"))?)
-            }
-            "escalate" => Act::Escalate(parsed::<Escalate>(body)?.reason),
-            "resolve" => Act::Resolve(parsed::<Resolve>(body)?.resolution()?),
-            "notes" => Act::Note(parsed::<Note>(body)?.text),
-            _ => return Err(Problem::of(Code::NotFound)),
-        })
-    }
-
-    async fn done(
-        &self,
-        queue: &Queue,
-        seat: Seat<'_>,
-        id: &str,
-        version: i64,
-        now_ms: i64,
-    ) -> Result<Alert, QueueError> {
-        match self {
-            Act::Claim => queue.claim(seat, id, version, now_ms).await,
-            Act::Release => queue.release(seat, id, version, now_ms).await,
-            Act::Assign(to) => queue.assign(seat, id, version, to.as_deref(), now_ms).await,
-            Act::Snooze(until_ms) => queue.snooze(seat, id, version, *until_ms, now_ms).await,
-            Act::Escalate(reason) => queue.escalate(seat, id, version, reason, now_ms).await,
-            Act::Resolve(resolution) => queue.resolve(seat, id, version, resolution, now_ms).await,
-            Act::Approve => queue.approve(seat, id, version, now_ms).await,
-            Act::Reject => queue.reject(seat, id, version, now_ms).await,
-            Act::Note(text) => queue.note(seat, id, version, text, now_ms).await,
-        }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Assign {
-    to: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Snooze {
-    until: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Escalate {
-    reason: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Note {
-    text: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Resolve {
-    disposition: String,
-    reason: String,
-    #[serde(default)]
-    note: Option<String>,
-    #[serde(default)]
-    block: Option<bool>,
-}
-
-impl Resolve {
-    fn resolution(self) -> Result<Resolution, Problem> {
-        let words = Disposition::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>().join(", ");
-        let disposition = Disposition::parse(&self.disposition).ok_or_else(|| at("/disposition", &words))?;
-        let note = self.note.filter(|note| !note.trim().is_empty());
-        Ok(Resolution { disposition, reason: self.reason, note, block: self.block.unwrap_or(false) })
-    }
-}
-
-/// An action that takes no body; an empty object is none.
-fn nothing(body: &[u8], act: Act) -> Result<Act, Problem> {
-    match body.trim_ascii() {
-        b"" | b"{}" => Ok(act),
-        _ => Err(at("", "no body")),
-    }
-}
-
 async fn acted(
     State(office): State<Office>,
     Extension(who): Extension<Who>,
@@ -334,13 +225,6 @@ pub(super) async fn json_body<T: DeserializeOwned>(request: Request) -> Result<T
     parsed(&body(request, BODY_BYTES, BODY_WITHIN).await?)
 }
 
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-struct Heartbeat {
-    #[serde(default)]
-    draft: Option<String>,
-}
-
 async fn heartbeat(
     State(office): State<Office>,
     Extension(who): Extension<Who>,
@@ -358,13 +242,6 @@ async fn heartbeat(
         _ => problem,
     })?;
     Ok(told::tagged(&alert, now_ms))
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-struct Reveal {
-    #[serde(default)]
-    entity: Option<String>,
 }
 
 async fn reveal(
@@ -401,36 +278,12 @@ pub(super) fn key_of<'a>(
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct BulkBody {
-    alerts: Vec<Seen>,
-    disposition: String,
-    reason: String,
-    #[serde(default)]
-    note: Option<String>,
-    #[serde(default)]
-    block: Option<bool>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Seen {
-    alert_id: String,
-    version: i64,
-}
-
 async fn bulk(
     State(office): State<Office>,
     Extension(who): Extension<Who>,
     request: Request,
 ) -> Result<Json<Value>, Problem> {
-    let BulkBody { alerts, disposition, reason, note, block } = json_body(request).await?;
-    if !(1..=BULK).contains(&alerts.len()) {
-        return Err(at("/alerts", &format!("1 to {BULK} alerts")));
-    }
-    let resolution = Resolve { disposition, reason, note, block }.resolution()?;
-    let alerts: Vec<_> = alerts.into_iter().map(|seen| (seen.alert_id, seen.version)).collect();
+    let (alerts, resolution) = json_body::<Bulk>(request).await?.read()?;
     let (queue, now_ms) = (office.desk.queue()?, office.now_ms());
     let done = within(queue.resolve_all(Actor::of(&who).seat(), &alerts, &resolution, now_ms)).await?;
     Ok(Json(told::bulk(&done, now_ms)))

@@ -67,7 +67,7 @@ pub fn turned_away(problem: Problem, uri: &Uri) -> Response {
             let next = uri.path_and_query().map_or("/queue", |path| path.as_str());
             Redirect::to(&format!("/sign-in?next={}", encoded(next))).into_response()
         }
-        _ => page::problem(problem, None),
+        _ => page::problem(&problem),
     }
 }
 
@@ -137,7 +137,7 @@ async fn sign_in(State(office): State<Office>, request: Request) -> Result<Respo
     let fields = fields(request).await?;
     let queue = match office.desk.queue() {
         Ok(queue) => queue,
-        Err(problem) => return Ok(page::problem(problem, None)),
+        Err(problem) => return Ok(page::problem(&problem)),
     };
     let now = office.clock.now();
     let attempt = Attempt { name: &fields.name, password: &fields.password };
@@ -148,7 +148,7 @@ async fn sign_in(State(office): State<Office>, request: Request) -> Result<Respo
         }
         Ok(SignIn::Wrong) => {
             if let Some(Err(excess)) = from.map(|from| office.strangers.failed(from, now.monotonic_us)) {
-                return Ok(page::problem(Problem::excess(excess), None));
+                return Ok(page::problem(&Problem::excess(excess)));
             }
             Ok(again(&fields.next, "Name or password are wrong."))
         }
@@ -159,7 +159,7 @@ async fn sign_in(State(office): State<Office>, request: Request) -> Result<Respo
                 &format!("Too many wrong passwords: this account is locked until {until}."),
             ))
         }
-        Err(problem) => Ok(page::problem(problem, None)),
+        Err(problem) => Ok(page::problem(&problem)),
     }
 }
 

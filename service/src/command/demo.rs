@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
+use queue::NewAccount;
 use schemas::contract::Contract;
 use schemas::time::{DAY_MS, DurationMs};
 use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 
 use crate::access::{Callers, Key};
+use crate::alerts::Desk;
 use crate::cli::CommandError;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{KafkaConfig, Setup, environment, load};
@@ -56,14 +58,17 @@ pub fn run(listen: SocketAddr, lasts: Option<DurationMs>, rate: f64) -> Result<(
     let live = Arc::new(AtomicBool::new(false));
     let key = super::key::random()?;
     let callers = Callers::demo(&key);
+    let desk = Arc::new(Desk::default());
+    let people = People { desk: Arc::clone(&desk), runtime: runtime.handle().clone() };
     let feeding = Feeding::new(&broker, &setup, rate, lasts, &stop, &live)?;
     let (end, ended) = tokio::sync::oneshot::channel::<()>();
     let extras = Extras {
         watch: Box::new(Terminal::new(live)),
         listening: Box::new(move |address, reporter| {
-            feeding.start(address, key, Arc::clone(&reporter.telemetry), end)
+            feeding.start(address, key, people, Arc::clone(&reporter.telemetry), end)
         }),
         callers: Some(callers),
+        desk: Some(Arc::clone(&desk)),
         until: Box::pin(async {
             // An error: the feeder died, and says why itself.
             let _ = ended.await;
@@ -91,6 +96,37 @@ fn start_registry(runtime: &Runtime) -> anyhow::Result<SocketAddr> {
         }
     });
     Ok(address)
+}
+
+/// Those who work the demo's queue.
+struct People {
+    desk: Arc<Desk>,
+    runtime: Handle,
+}
+
+impl People {
+    /// Makes an account for each role that has something to do, once the queue is open; names and passwords.
+    fn make(&self, stop: &AtomicBool) -> anyhow::Result<Vec<(String, String)>> {
+        let queue = loop {
+            match self.desk.queue() {
+                Ok(queue) => break queue,
+                Err(_) if stop.load(Ordering::Relaxed) => return Ok(Vec::new()),
+                Err(_) => std::thread::sleep(Duration::from_millis(50)),
+            }
+        };
+        let mut accounts = Vec::new();
+        for name in ["analyst", "lead"] {
+            let password = super::user::password()?;
+            let roles = [name.to_owned()];
+            let new = NewAccount { name, password: &password, roles: &roles };
+            let now_ms = SystemClock::default().now().wall_ms;
+            self.runtime
+                .block_on(queue.add_account("demo", new, now_ms))
+                .context("an account of the demo")?;
+            accounts.push((name.to_owned(), password));
+        }
+        Ok(accounts)
+    }
 }
 
 /// What sends payments, beside the service.
@@ -123,6 +159,7 @@ impl Feeding {
         self,
         page: SocketAddr,
         key: Key,
+        people: People,
         telemetry: Arc<Telemetry>,
         end: tokio::sync::oneshot::Sender<()>,
     ) {
@@ -130,7 +167,8 @@ impl Feeding {
         let send = move || {
             let done = history(&mut feeder, &telemetry, &stop).and_then(|()| {
                 if !stop.load(Ordering::Relaxed) {
-                    welcome(page, &key, rate, feeder.sent()).context("standard output")?;
+                    let accounts = people.make(&stop)?;
+                    welcome(page, &key, &accounts, rate, feeder.sent()).context("standard output")?;
                 }
                 live.store(true, Ordering::Relaxed);
                 let until = lasts.map(|lasts| Instant::now() + lasts.std());
@@ -165,10 +203,20 @@ fn history(feeder: &mut Feeder, telemetry: &Telemetry, stop: &AtomicBool) -> any
     Ok(())
 }
 
-fn welcome(page: SocketAddr, key: &Key, rate: f64, history: u64) -> std::io::Result<()> {
+fn welcome(
+    page: SocketAddr,
+    key: &Key,
+    accounts: &[(String, String)],
+    rate: f64,
+    history: u64,
+) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "Tripline is deciding simulated payments, {rate} a second, after {history} of history.")?;
     writeln!(out)?;
+    writeln!(out, "  the queue   http://{page}/queue")?;
+    for (name, password) in accounts {
+        writeln!(out, "              sign in as {name:<8} password {password}")?;
+    }
     writeln!(out, "  the board   http://{page}/")?;
     writeln!(out, "  numbers     curl http://{page}/metrics")?;
     writeln!(out, "  health      curl http://{page}/readyz")?;

@@ -19,6 +19,7 @@ use super::decisions::DecisionsConfig;
 use super::http::HttpConfig;
 use super::kafka::KafkaConfig;
 use super::layers::Layers;
+use super::queue::QueueConfig;
 use super::rest::RestConfig;
 use super::{
     Config, DEFAULTS, LimitsConfig, LogConfig, LogFormat, ModelsConfig, RegistryConfig, StoreConfig, text,
@@ -138,6 +139,7 @@ fn resolved(
     let access = AccessConfig::read(root.section("access"), folder, more);
     let rest = RestConfig::read(root.section("rest"), mapping.as_ref());
     let decisions = DecisionsConfig::read(root.section("decisions"), folder, limits.as_ref());
+    let queue = QueueConfig::read(root.section("queue"), folder, mapping.as_ref());
     let log = log(root.section("log"));
     let (features, policy) = files?;
     Some(Config {
@@ -155,6 +157,7 @@ fn resolved(
         http: http?,
         rest: rest?,
         decisions: decisions?,
+        queue: queue?,
         access: access?,
         log: log?,
     })

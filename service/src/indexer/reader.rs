@@ -1,4 +1,4 @@
-//! The decisions topic: all its partitions, read from given offsets without a group.
+//! A topic of ours: all its partitions, read from given offsets without a group.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// A record.
-pub(super) struct Record {
+pub(crate) struct Record {
     pub partition: i32,
     pub offset: i64,
     pub value: Vec<u8>,
@@ -30,13 +30,13 @@ pub(super) struct Record {
 
 /// What a partition holds: its first offset, and the one behind its last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Retained {
+pub(crate) struct Retained {
     pub first: i64,
     pub next: i64,
 }
 
 /// What came of taking records.
-pub(super) enum Taken {
+pub(crate) enum Taken {
     /// Records, or none.
     Records,
     /// A partition no longer has its next record, and is read no further.
@@ -46,7 +46,7 @@ pub(super) enum Taken {
 }
 
 /// A consumer outside of any group.
-pub(super) struct Reader {
+pub(crate) struct Reader {
     consumer: Arc<BaseConsumer<Ends>>,
     topic: String,
 }
@@ -72,12 +72,17 @@ impl ClientContext for Ends {
 impl ConsumerContext for Ends {}
 
 impl Reader {
-    pub fn new(options: &KafkaOptions, progress: Arc<Progress>) -> Result<Self, KafkaError> {
-        let [topic, ..] = options.outputs.clone();
+    pub fn new(
+        options: &KafkaOptions,
+        topic: &str,
+        name: &str,
+        progress: Arc<Progress>,
+    ) -> Result<Self, KafkaError> {
+        let topic = topic.to_owned();
         let mut config = options.client();
         config
             // rdkafka wants none for assign, but librdkafka asks for a name.
-            .set("group.id", format!("{}-index", options.group))
+            .set("group.id", format!("{}-{name}", options.group))
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
             .set("auto.offset.reset", "error")

@@ -92,6 +92,39 @@ pub async fn entity(
 }
 
 impl Rest {
+    /// The last decisions of an entity, the newest first; none where decisions are not indexed.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub async fn last_decisions(
+        &self,
+        entity: &str,
+        key: &str,
+        limit: usize,
+    ) -> Result<Vec<Decision>, Problem> {
+        let Ok(index) = self.index().cloned() else { return Ok(Vec::new()) };
+        let entity = Some((entity.to_owned(), masked(key).into_owned()));
+        let query = Query { entity, limit, ..Query::default() };
+        Ok(blocking(move || index.list(&query)).await?.decisions)
+    }
+
+    /// The features of an entity as of now, as text; none while the state is not open, or for one that it does not know.
+    pub async fn features_now(&self, entity: &str, key: &str) -> Vec<(String, String)> {
+        let (Some(engine), Some(place)) =
+            (self.engine().cloned(), self.entities.iter().position(|name| name == entity))
+        else {
+            return Vec::new();
+        };
+        let key = key.to_owned();
+        let found = tokio::task::spawn_blocking(move || {
+            let mut enricher = lock(&engine.state);
+            let as_of_ms = enricher.newest().values().max().copied().unwrap_or(0);
+            enricher.look_up(place, &key, as_of_ms).ok().flatten()
+        });
+        let values = found.await.ok().flatten().map(|found| found.values).unwrap_or_default();
+        values.into_iter().map(|(name, value)| (name.to_string(), json!(value).to_string())).collect()
+    }
+
     pub(super) fn index(&self) -> Result<&DecisionIndex, Problem> {
         let off = || {
             let detail = "Decisions are not indexed here: decisions.index is false.";

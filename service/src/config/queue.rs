@@ -1,0 +1,113 @@
+//! `[queue]`: the analysts' queue.
+
+use std::path::Path;
+
+use queue::{LabelClock, Rules};
+use schemas::document::Section;
+use schemas::mapping::PaymentMapping;
+use schemas::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
+
+use super::read::{time, whole};
+
+/// The analysts' queue.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QueueConfig {
+    /// Whether there is one here.
+    pub enabled: bool,
+    /// Its database, `sqlite:PATH` with a whole path, or `postgres://...`.
+    pub url: String,
+    /// Times and bounds.
+    pub rules: Rules,
+}
+
+impl QueueConfig {
+    /// Reads the section, whose problems are reported to its sink.
+    pub(super) fn read(
+        mut section: Section,
+        folder: &Path,
+        mapping: Option<&PaymentMapping>,
+    ) -> Option<Self> {
+        let enabled: Option<bool> = section.required("enabled");
+        let url = url(&mut section, folder);
+        let entity = entity(&mut section, mapping);
+        let minor: Option<i64> = section.optional("second_person_minor");
+        let bulk: Option<i64> = section.optional("second_person_bulk");
+        for (key, value) in [("second_person_minor", minor), ("second_person_bulk", bulk)] {
+            if let Some(value) = value.filter(|value| *value < 1) {
+                section.report(key, value.to_string(), "1 or more; leave it out for none");
+            }
+        }
+        let clock: Option<String> = section.required("label_clock");
+        let label_clock = clock.and_then(|word| match word.as_str() {
+            "wall" => Some(LabelClock::Wall),
+            "stream" => Some(LabelClock::Stream),
+            _ => {
+                section.report("label_clock", format!("\"{word}\""), "\"wall\" or \"stream\"");
+                None
+            }
+        });
+        let due = time(&mut section, "due", MINUTE_MS..=365 * DAY_MS);
+        let due_hold = time(&mut section, "due_hold", SECOND_MS..=365 * DAY_MS);
+        let half_life = time(&mut section, "half_life", SECOND_MS..=365 * DAY_MS);
+        let lease = time(&mut section, "lease", SECOND_MS..=DAY_MS);
+        let undo = time(&mut section, "undo", SECOND_MS..=HOUR_MS);
+        let idle = time(&mut section, "session_idle", MINUTE_MS..=30 * DAY_MS);
+        let absolute = time(&mut section, "session_absolute", MINUTE_MS..=30 * DAY_MS);
+        let lockout_after = whole(&mut section, "lockout_after", 1..=1_000);
+        let lockout = time(&mut section, "lockout", SECOND_MS..=DAY_MS);
+        let rules = Rules {
+            entity: entity?,
+            due_ms: due?.0,
+            due_hold_ms: due_hold?.0,
+            half_life_ms: half_life?.0,
+            lease_ms: lease?.0,
+            undo_ms: undo?.0,
+            label_clock: label_clock?,
+            second_person_minor: minor,
+            second_person_bulk: bulk.and_then(|bulk| usize::try_from(bulk).ok()),
+            session_idle_ms: idle?.0,
+            session_absolute_ms: absolute?.0,
+            lockout_after: u32::try_from(lockout_after?).ok()?,
+            lockout_ms: lockout?.0,
+        };
+        Some(Self { enabled: enabled?, url: url?, rules })
+    }
+}
+
+/// A path is relative to the config's folder, as everywhere.
+fn url(section: &mut Section, folder: &Path) -> Option<String> {
+    let url: String = section.required("url")?;
+    match url.split_once(':') {
+        Some(("sqlite", path)) if !path.trim_start_matches("//").is_empty() => {
+            Some(format!("sqlite:{}", folder.join(path.trim_start_matches("//")).display()))
+        }
+        Some(("postgres" | "postgresql", _)) => Some(url),
+        // The text is not told: it may hold a password.
+        _ => {
+            section.report(
+                "url",
+                "another kind of address",
+                "sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE",
+            );
+            None
+        }
+    }
+}
+
+/// The entity whose alerts are one; the first of the mapping where none is said.
+fn entity(section: &mut Section, mapping: Option<&PaymentMapping>) -> Option<String> {
+    let said: Option<String> = section.optional("entity");
+    let names: Vec<_> = mapping?.entities.iter().map(|entity| entity.name.clone()).collect();
+    match said {
+        Some(said) if !names.contains(&said) => {
+            section.report(
+                "entity",
+                format!("\"{said}\""),
+                format!("an entity of [payment.entities]: {}", names.join(", ")),
+            );
+            None
+        }
+        Some(said) => Some(said),
+        None => Some(names.into_iter().next().unwrap_or_else(|| "transaction".to_owned())),
+    }
+}

@@ -46,8 +46,14 @@ pub fn alert(n: usize) -> Alert {
         "Country changed from PT to VN within 40 min",
         "On the watch list \"mule-merchants\"",
     ];
-    const AMOUNTS: [(i64, &str); 6] =
-        [(1_249_900, "EUR"), (489_000, "EUR"), (2_480_000, "JPY"), (212_035, "EUR"), (99_950, "KWD"), (4_999, "EUR")];
+    const AMOUNTS: [(i64, &str); 6] = [
+        (1_249_900, "EUR"),
+        (489_000, "EUR"),
+        (2_480_000, "JPY"),
+        (212_035, "EUR"),
+        (99_950, "KWD"),
+        (4_999, "EUR"),
+    ];
     const VERDICTS: [Verdict; 4] = [Verdict::Decline, Verdict::Challenge, Verdict::Review, Verdict::Review];
     let (amount_minor, currency) = AMOUNTS[n % 6];
     let score = 0.97 - 0.05 * (n % 12) as f64;
@@ -57,7 +63,11 @@ pub fn alert(n: usize) -> Alert {
         alert_id: format!("alr_{:032x}", 0x9beec7_u64 * (n as u64 + 1)),
         version: 7,
         entity: "card".to_owned(),
-        key: if n == 0 { CARD.to_owned() } else { format!("tok_{:016x}", 0x51ed_270b_1234_u64 * (n as u64 + 3)) },
+        key: if n == 0 {
+            CARD.to_owned()
+        } else {
+            format!("tok_{:016x}", 0x51ed_270b_1234_u64 * (n as u64 + 3))
+        },
         rule: ["velocity", "new-device", "high-amount"][n % 3].to_owned(),
         state: State::Open,
         escalated: n == 4,
@@ -90,7 +100,10 @@ pub fn list_view(alerts: Vec<Alert>) -> ListView {
         shell: shell(),
         query: ListQuery { limit: 50, ..ListQuery::default() },
         page: ListPage { alerts, next: Some("40590000000000006162".to_owned()) },
-        filters: vec![SavedFilter { name: "big and late".to_owned(), query: "which=late&order=amount".to_owned() }],
+        filters: vec![SavedFilter {
+            name: "big and late".to_owned(),
+            query: "which=late&order=amount".to_owned(),
+        }],
         rules: vec!["high-amount".to_owned(), "new-device".to_owned(), "velocity".to_owned()],
     }
 }
@@ -156,7 +169,8 @@ fn party(entity: &str, shown: &str, is_new: bool) -> Party {
 }
 
 pub fn past() -> Vec<Past> {
-    const MERCHANTS: [&str; 5] = ["corner-bakery-12", "metro-lisboa", "grocer-9", "bookshop-carmo", "stream-tv"];
+    const MERCHANTS: [&str; 5] =
+        ["corner-bakery-12", "metro-lisboa", "grocer-9", "bookshop-carmo", "stream-tv"];
     let mut all: Vec<_> = (0..3)
         .map(|n| {
             let hit = hit(n);
@@ -198,8 +212,16 @@ pub fn past() -> Vec<Past> {
             currency: "EUR".to_owned(),
             verdict,
             hold: false,
-            score: (n != 13).then_some(if verdict == Verdict::Approve { 0.02 + 0.01 * (n % 5) as f64 } else { 0.58 }),
-            label: label.map(|(fraud, source)| KnownLabel { fraud, label_ms: NOW - DAY, source: source.to_owned() }),
+            score: (n != 13).then_some(if verdict == Verdict::Approve {
+                0.02 + 0.01 * (n % 5) as f64
+            } else {
+                0.58
+            }),
+            label: label.map(|(fraud, source)| KnownLabel {
+                fraud,
+                label_ms: NOW - DAY,
+                source: source.to_owned(),
+            }),
             is_hit: false,
             parties: vec![
                 party("merchant", MERCHANTS[n % 5], n >= 12 || n == 2),
@@ -219,7 +241,10 @@ fn links() -> Vec<Link> {
             others: 4,
             fraud: 2,
             legitimate: 0,
-            open: vec![(alert(1).alert_id, "••••a410".to_owned()), (alert(2).alert_id, "••••7bc2".to_owned())],
+            open: vec![
+                (alert(1).alert_id, "••••a410".to_owned()),
+                (alert(2).alert_id, "••••7bc2".to_owned()),
+            ],
         },
         Link {
             entity: "merchant".to_owned(),
@@ -359,9 +384,17 @@ pub fn dashboard_view() -> DashboardView {
             snoozed: 64,
             proposed: 2,
             oldest_ms: Some(NOW - 27 * HOUR),
-            at_risk: vec![("EUR".to_owned(), 48_129_030), ("JPY".to_owned(), 9_214_000), ("KWD".to_owned(), 812_450)],
+            at_risk: vec![
+                ("EUR".to_owned(), 48_129_030),
+                ("JPY".to_owned(), 9_214_000),
+                ("KWD".to_owned(), 812_450),
+            ],
             saved: vec![("EUR".to_owned(), 12_904_410)],
-            analysts: vec![analyst("anna", 312, 41, 250), analyst("ben", 287, 38, 230), analyst("chiara", 9, 1, 8)],
+            analysts: vec![
+                analyst("anna", 312, 41, 250),
+                analyst("ben", 287, 38, 230),
+                analyst("chiara", 9, 1, 8),
+            ],
             since_ms: NOW - 8 * HOUR,
         },
     }
@@ -369,7 +402,10 @@ pub fn dashboard_view() -> DashboardView {
 
 pub fn audit_view() -> AuditView {
     const DEEDS: [(&str, &str); 8] = [
-        ("resolve", "{\"action\":\"act_1\",\"block\":true,\"disposition\":\"fraud\",\"reason\":\"card_copied\",\"version\":8}"),
+        (
+            "resolve",
+            "{\"action\":\"act_1\",\"block\":true,\"disposition\":\"fraud\",\"reason\":\"card_copied\",\"version\":8}",
+        ),
         ("claim", "{\"version\":7}"),
         ("reveal", "{\"entity\":\"card\",\"key\":\"tok_9f86d081884c7d65\"}"),
         ("snooze", "{\"until\":1795652287000,\"version\":3}"),
@@ -395,12 +431,18 @@ pub fn all() -> Vec<(&'static str, String)> {
     let stale_list = ListView { shell: away, ..list_view((0..4).map(alert).collect()) };
     vec![
         ("list", pages::list(&list_view((0..14).map(alert).collect()))),
-        ("list-empty", pages::list(&ListView { page: ListPage { alerts: vec![], next: None }, ..list_view(vec![]) })),
+        (
+            "list-empty",
+            pages::list(&ListView { page: ListPage { alerts: vec![], next: None }, ..list_view(vec![]) }),
+        ),
         ("list-database-away", pages::list(&stale_list)),
         ("alert", pages::alert(&alert_view())),
         ("alert-resolved", pages::alert(&resolved_view())),
         ("alert-proposed", pages::alert(&proposed_view())),
-        ("alert-hostile", pages::alert(&hostile_view("\"><img src=x onerror=alert(1)><script>alert(1)</script>"))),
+        (
+            "alert-hostile",
+            pages::alert(&hostile_view("\"><img src=x onerror=alert(1)><script>alert(1)</script>")),
+        ),
         ("entity", pages::entity(&entity_view())),
         ("search", pages::search(&search_view())),
         ("search-nothing", pages::search(&SearchView { alerts: vec![], ..search_view() })),

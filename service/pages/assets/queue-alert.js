@@ -3,18 +3,19 @@
 // <main> is exchanged as a whole, by markup of the service that it escaped; everything else is said as text.
 
 import { act, alertPath, changed, part, send, trouble, word } from "./queue-ask.js";
-import { forget, held, isMine, keep, moved, typed, watch } from "./queue-draft.js";
+import { forget, keep, moved, typed, watch } from "./queue-draft.js";
 import { look } from "./queue-live.js";
 import { asked, at, box, el, now, say, speak, span, times, toast, told, unbox } from "./queue-say.js";
 import { done } from "./queue-undo.js";
 
 const MASK_AGAIN_MS = 30_000;
-const PEEK_AFTER_MS = 2_000;
+const PEEK_AFTER_MS = 5_000;
 const me = document.body.dataset.me;
 export const main = () => document.querySelector("main[data-alert]");
 let ahead = null;
 let peeking = null;
 let isBusy = false;
+let missed = null;
 
 /** One change at a time: a key that is pressed twice does nothing twice. */
 export async function once(does) {
@@ -24,6 +25,7 @@ export async function once(does) {
     await does();
   } finally {
     isBusy = false;
+    if (missed) changedMeanwhile(missed);
   }
 }
 
@@ -32,13 +34,12 @@ export async function once(does) {
 /** The page shows another alert. */
 function shown() {
   const one = main();
-  told(Number(one.dataset.now));
-  document.title = `${one.querySelector("h1").innerText} · Tripline`;
+  document.title = `${one.dataset.title} · Tripline`;
   watch();
   chosen();
   times();
   look(one.dataset.alert);
-  prefetch(0);
+  if (!ahead || ahead.id === one.dataset.alert) prefetch(0);
 }
 
 /** Puts another <main> in this one's place. */
@@ -53,6 +54,7 @@ function exchange(text) {
 export async function show(id, { text = null, push = true } = {}) {
   const markup = text ?? (await part(`${alertPath(id)}?part=main`))?.text;
   if (!markup || !main() || !exchange(markup)) return location.assign(alertPath(id));
+  if (!text) told(Number(main().dataset.now));
   if (push) history.pushState({}, "", alertPath(id));
   for (const name of ["stale", "lapsed", "hit", "trouble"]) unbox(name);
   shown();
@@ -69,6 +71,7 @@ export async function refresh() {
   const before = entered();
   const version = Number(main().dataset.version);
   if (!exchange(answer.text)) return;
+  told(Number(main().dataset.now));
   entered(before);
   shown();
   if (Number(main().dataset.version) !== version) unbox("stale");
@@ -150,6 +153,7 @@ export function chosen() {
 export function will() {
   const form = at("verdict");
   const disposition = form.disposition.value;
+  if (!disposition) return;
   const n = Number(form.dataset.payments);
   const payments = n === 1 ? "1 payment" : `${n} payments`;
   const words = [disposition in CLASSES ? `labels ${payments} ${CLASSES[disposition][0]}` : "labels nothing"];
@@ -180,6 +184,11 @@ export async function decide() {
     say(at("will"), disposition ? "A reason is required: press r and choose one." : "Choose a verdict first: 1 to 4.");
     return disposition ? form.reason.focus() : undefined;
   }
+  if (reason === "other" && !note) {
+    at("will").classList.add("wrong");
+    say(at("will"), "This reason says “see the note”: write one, then decide.");
+    return form.note.focus();
+  }
   const body = { disposition, reason, block: form.block?.checked ?? false };
   if (note) body.note = note;
   const { alert: id, version } = one.dataset;
@@ -199,7 +208,7 @@ function refused(answer, id, note = at("note")?.value) {
 }
 
 /** Something else is done with it; then it is shown as it is now, or the next one. */
-async function change(word, body, { text, then = refresh }) {
+const change = (word, body, { text, then = refresh }) => once(async () => {
   const { alert: id, version } = main().dataset;
   const answer = await act(id, word, version, body);
   if (!answer.ok) return refused(answer, id);
@@ -207,7 +216,7 @@ async function change(word, body, { text, then = refresh }) {
   const { entity, key, undo } = answer.data;
   if (text) done(`${entity} ${key}: ${text}`, undo, id);
   return then(answer.data);
-}
+});
 
 export const take = () => {
   const word = at("take")?.dataset.does;
@@ -242,7 +251,7 @@ export async function assign() {
   await change("assign", { to }, { text: to ? `given to ${to}.` : "given to nobody.", then: to && to !== me ? next : refresh });
 }
 
-export async function saveNote() {
+async function saveNote() {
   const id = main().dataset.alert;
   const text = at("note").value.trim();
   if (!text) return at("note").focus();
@@ -259,7 +268,7 @@ export const approve = () => at("approve") && change("approve", undefined, { tex
 export const reject = () => at("reject") && change("reject", undefined, { text: "rejected, it is open again." });
 
 /** Shows the key whole for a while; each look is written to the audit log. */
-export async function reveal() {
+const reveal = () => once(async () => {
   const answer = await send("POST", `/v1/alerts/${encodeURIComponent(main().dataset.alert)}/reveal`, {});
   if (!answer.ok) return trouble(answer, refresh);
   const key = at("alert-key");
@@ -270,10 +279,12 @@ export async function reveal() {
     key.replaceChildren(...masked);
     if (at("reveal")) at("reveal").hidden = false;
   }, MASK_AGAIN_MS);
-}
+});
 
-/** Somebody, or a new payment, changed the alert that is shown. */
-export async function changedMeanwhile() {
+/** Somebody, or a new payment, changed the alert that is shown; while something is being done it waits for that. */
+export async function changedMeanwhile({ id, version }) {
+  missed = isBusy ? { id, version } : null;
+  if (isBusy || main()?.dataset.alert !== id || version <= Number(main().dataset.version)) return;
   const before = { ...main().dataset };
   await refresh();
   const after = main().dataset;
@@ -297,7 +308,6 @@ function verdictOf() {
 /** The page is an alert's. */
 export function alertPage() {
   shown();
-  if (isMine()) held(Number(main().dataset.lease));
   addEventListener("popstate", () => {
     const id = /^\/queue\/([^/]+)$/.exec(location.pathname)?.[1];
     if (id) show(decodeURIComponent(id), { push: false });
@@ -310,16 +320,15 @@ export function alertPage() {
   });
   document.addEventListener("submit", (event) => {
     if (event.target.id === "verdict") event.preventDefault(), once(decide);
-    if (event.target.id === "note-form") event.preventDefault(), once(saveNote);
+    if (event.target.id === "note-form") event.preventDefault(), saveNote();
   });
-  document.addEventListener("invalid", ({ target }) => target.id === "reason" && once(decide), true);
   const buttons = {
     take, reveal, approve, reject,
     "save-note": saveNote, "snooze-button": snooze, "escalate-button": escalate, "assign-button": assign,
   };
   document.addEventListener("click", ({ target }) => {
     const does = buttons[target.closest("button")?.id];
-    if (does) once(does);
+    if (does) does();
   });
   for (const event of ["pointerdown", "keydown", "scroll"]) addEventListener(event, moved, { passive: true });
 }

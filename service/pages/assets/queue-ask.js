@@ -73,8 +73,11 @@ export function trouble(answer, look = () => location.reload()) {
   }
   if (data?.code === "queue_unavailable") database(data.detail ?? "");
   const text = [data?.title ?? `The service answered ${status}`, data?.detail, ...(data?.errors ?? []).map(wrong)];
-  box("trouble", sentences(text), { tone: "decline", actions: status >= 500 || status === 409 ? again : [] });
+  box("trouble", sentences(text), { tone: "decline", actions: isOld(status, data) ? again : [] });
 }
+
+/** Whether looking again may help: something changed, or the page is from before one signed in again. */
+const isOld = (status, data) => status >= 500 || status === 409 || data?.code === "csrf_missing";
 
 /** A problem in a line, such as one of many of a bulk action. */
 export const brief = (problem) => sentences([problem?.title ?? "It was refused", problem?.detail]);

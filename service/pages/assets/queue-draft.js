@@ -92,10 +92,8 @@ async function beat() {
   const answer = await act(id, "heartbeat", undefined, draft === null ? {} : { draft });
   if (answer.status === 401) return signedOut();
   const code = answer.data?.code;
-  if (answer.ok || code === "lease_lapsed" || code === "held") {
-    // What was typed meanwhile is newer than what the service has.
-    if (draft !== null && draftOf(id) === draft) sent(id);
-  }
+  // What was typed meanwhile is newer than what the service has.
+  if ((answer.ok || code === "lease_lapsed") && draft !== null && draftOf(id) === draft) sent(id);
   if (main()?.dataset.alert !== id) return;
   if (answer.ok) renewed(answer.data);
   if (code === "lease_lapsed" && main().dataset.holder === me) lapsed();

@@ -1,7 +1,7 @@
 // What happens meanwhile, as server-sent events: changed alerts, who else looks, how the database stands.
 // A tab that nobody sees listens to nothing (a browser keeps few connections to one place); it catches up when it is seen.
 
-import { database } from "./queue-ask.js";
+import { database, part } from "./queue-ask.js";
 import { at, box, say, unbox } from "./queue-say.js";
 
 /** A gap that is shorter is nobody's business. */
@@ -47,6 +47,7 @@ function connect() {
     clearTimeout(gap);
     gap = null;
     unbox("live");
+    unbox("signed-out");
     if (wasCut) caughtUp();
     wasCut = false;
   });
@@ -57,7 +58,9 @@ function connect() {
       box("live", text, { closes: false });
     }, GAP_MS);
     // The browser tries again by itself, but not after an answer that is no stream.
-    if (own.readyState === EventSource.CLOSED) setTimeout(() => source === own && connect(), AGAIN_MS);
+    if (own.readyState !== EventSource.CLOSED) return;
+    part("/v1/filters"); // Says so when it is that nobody is signed in any more.
+    setTimeout(() => source === own && connect(), AGAIN_MS);
   });
   own.addEventListener("alert", ({ data }) => {
     const { alert_id: id, version } = JSON.parse(data);

@@ -40,12 +40,14 @@ export function unbox(name) {
 
 /** A line at the bottom that goes by itself; with `until` it counts down to that time of the service. */
 export function toast(text, { until, actions = [], ms = 8 * SECOND } = {}) {
+  const name = until ? "undo" : "said";
   const line = el("p", {}, text);
   const all = actions.map(([word, does]) => button(word, () => (element.remove(), does())));
-  const element = el("div", { class: "toast" }, line, ...all);
+  const element = el("div", { class: "toast", "data-toast": name }, line, ...all);
   if (until) line.append(" ", el("span", { "data-left": until }, left(until)));
   element.append(button("Close", () => element.remove()));
-  at("toasts").replaceChildren(element);
+  document.querySelector(`#toasts > [data-toast="${name}"]`)?.remove();
+  at("toasts").append(element);
   setTimeout(() => element.remove(), until ? Math.max(0, until - now()) : ms);
   return element;
 }

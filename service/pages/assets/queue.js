@@ -33,12 +33,12 @@ const onAlert = {
   r: () => focus("reason"),
   n: () => focus("note"),
   b: () => at("block") && !at("block-line").hidden && at("block").click(),
-  s: () => once(snooze),
-  e: () => once(escalate),
-  a: () => once(assign),
-  t: () => once(take),
-  y: () => once(approve),
-  x: () => once(reject),
+  s: snooze,
+  e: escalate,
+  a: assign,
+  t: take,
+  y: approve,
+  x: reject,
   Enter: () => at("verdict")?.requestSubmit(),
 };
 const afterG = { q: () => location.assign("/queue"), d: () => location.assign("/dashboard") };
@@ -60,6 +60,7 @@ function inReason(event) {
 
 function pressed(event) {
   const { key, target } = event;
+  if (key === "Enter" && event.ctrlKey && target.id === "note") return target.form.requestSubmit();
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing || isAsking()) return;
   if (key === "Escape") return target.blur?.();
   if (target.id === "reason") return inReason(event);
@@ -90,11 +91,11 @@ async function chargebacks(event) {
   );
 }
 
-function changed(id, version) {
-  const one = main();
-  if (one && (id === null || id === one.dataset.alert)) {
-    if (version === undefined || version > Number(one.dataset.version)) once(changedMeanwhile);
-  } else if (one) prefetch();
+/** An alert changed; without an id, any of them may have. */
+function changed(id, version = Infinity) {
+  const shown = main()?.dataset.alert;
+  if (shown && (id ?? shown) === shown) changedMeanwhile({ id: shown, version });
+  else if (shown) prefetch();
   else if (page === "list") stir();
 }
 

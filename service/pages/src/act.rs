@@ -30,7 +30,7 @@ fn verdict(view: &AlertView) -> Markup {
     let follows = &view.follows;
     let entity = &view.detail.alert.entity;
     html! {
-        form #verdict data-payments=(follows.payments) data-entity=(entity) data-undo=(follows.undo_ms) autocomplete="off" {
+        form #verdict novalidate data-payments=(follows.payments) data-entity=(entity) data-undo=(follows.undo_ms) autocomplete="off" {
             fieldset.choices {
                 legend { "Verdict" }
                 @for (key, disposition) in (1..).zip(Disposition::ALL) {
@@ -131,7 +131,7 @@ fn proposed(view: &AlertView) -> Markup {
     let (alert, person) = (&view.detail.alert, &view.shell.person);
     let is_own = alert.resolved_by.as_ref() == Some(&person.name);
     html! {
-        p.verdict-said { (said(alert)) "." }
+        p.verdict-said data-disposition=[alert.disposition.map(Disposition::as_str)] data-by=[alert.resolved_by.as_ref()] { (said(alert)) "." }
         p.soft { "This verdict waits for a second person." }
         @if person.may.lead && !is_own {
             p.buttons {
@@ -149,7 +149,9 @@ fn proposed(view: &AlertView) -> Markup {
 
 fn resolved(alert: &Alert, now_ms: i64) -> Markup {
     html! {
-        p.verdict-said { (said(alert)) @if let Some(at_ms) = alert.resolved_ms { ", " (time::relative(at_ms, now_ms)) } "." }
+        p.verdict-said data-disposition=[alert.disposition.map(Disposition::as_str)] data-by=[alert.resolved_by.as_ref()] {
+            (said(alert)) @if let Some(at_ms) = alert.resolved_ms { ", " (time::relative(at_ms, now_ms)) } "."
+        }
         (undo(alert, now_ms))
     }
 }

@@ -28,7 +28,7 @@ fn main(view: &AlertView) -> Markup {
     let payments = payments(view);
     html! {
         main #main.alert tabindex="-1" data-alert=(alert.alert_id) data-version=(alert.version)
-            data-state=(alert.state.as_str()) data-now=(now_ms) data-hits=(alert.hits)
+            data-title={ (alert.entity) " " (mask::masked_key(&alert.key)) } data-state=(alert.state.as_str()) data-now=(now_ms) data-hits=(alert.hits)
             data-holder=[holder.map(|(name, _)| name)] data-lease=[holder.map(|(_, until_ms)| until_ms)] {
             (head(view, holder))
             (why::why(&detail.hits))

@@ -21,7 +21,7 @@ macro_rules! asset {
 }
 
 /// Every file. The icon is the board's, `/assets/icon.svg`.
-pub const ASSETS: [Asset; 9] = [
+pub const ASSETS: [Asset; 10] = [
     asset!("queue.css", CSS),
     asset!("queue-parts.css", CSS),
     asset!("queue.js", JS),
@@ -31,4 +31,5 @@ pub const ASSETS: [Asset; 9] = [
     asset!("queue-list.js", JS),
     asset!("queue-live.js", JS),
     asset!("queue-say.js", JS),
+    asset!("queue-undo.js", JS),
 ];

@@ -49,8 +49,8 @@ pub(crate) fn score(score: Option<f64>) -> Markup {
                 span.score {
                     span.score-number { (format!("{score:.2}")) }
                     svg.bar aria-hidden="true" viewBox="0 0 48 6" width="48" height="6" {
-                        rect.bar-back width="48" height="6" rx="3";
-                        rect.bar-fill width=(format!("{:.1}", 48.0 * score.clamp(0.0, 1.0))) height="6" rx="3";
+                        rect.bar-back width="48" height="6" rx="3" {}
+                        rect.bar-fill width=(format!("{:.1}", 48.0 * score.clamp(0.0, 1.0))) height="6" rx="3" {}
                     }
                 }
             }

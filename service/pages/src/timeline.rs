@@ -33,8 +33,8 @@ pub(crate) fn timeline(past: &[Past]) -> Markup {
         figure.timeline {
             svg viewBox="0 0 1000 150" role="img" aria-labelledby="timeline-title" {
                 title #timeline-title { (said(past, most, currency)) }
-                line.axis x1="0" x2="1000" y1=(FLOOR) y2=(FLOOR);
-                line.grid x1="0" x2="1000" y1=(CEILING) y2=(CEILING);
+                line.axis x1="0" x2="1000" y1=(FLOOR) y2=(FLOOR) {}
+                line.grid x1="0" x2="1000" y1=(CEILING) y2=(CEILING) {}
                 text.tick x="2" y=(CEILING - 5.0) { (money::text(most, currency)) }
                 @for one in past.iter().rev() { (scale.mark(one)) }
             }
@@ -77,11 +77,11 @@ impl Scale {
                     (time::utc(one.event_ms)) ", " (money::text(one.amount_minor, &one.currency)) ", " (one.verdict.as_str())
                     @if !new.is_empty() { ", new " (new.join(" and ")) }
                 }
-                line.stem x1=(at(x)) x2=(at(x)) y1=(at(y)) y2=(FLOOR);
+                line.stem x1=(at(x)) x2=(at(x)) y1=(at(y)) y2=(FLOOR) {}
                 (PreEscaped(shape(one.verdict, x, y)))
-                @if is_fraud { circle.fraud-ring cx=(at(x)) cy=(at(y)) r="10"; }
+                @if is_fraud { circle.fraud-ring cx=(at(x)) cy=(at(y)) r="10" {} }
                 @if !new.is_empty() {
-                    path.new-mark d=(format!("M{} {}l5 -8h-10z", at(x), at(FLOOR + 12.0)));
+                    path.new-mark d=(format!("M{} {}l5 -8h-10z", at(x), at(FLOOR + 12.0))) {}
                 }
             }
         }

@@ -54,8 +54,8 @@ fn weight(reason: &Reason, heaviest: f64) -> Markup {
             (ReasonSource::Model, Some(share)) if heaviest > 0.0 => {
                 svg.bar viewBox="0 0 48 6" width="48" height="6" role="img" {
                     title { "weight " (format!("{share:+.2}")) " of the raw score" }
-                    rect.bar-back width="48" height="6" rx="3";
-                    rect.bar-fill width=(format!("{:.1}", 48.0 * (share / heaviest).clamp(0.0, 1.0))) height="6" rx="3";
+                    rect.bar-back width="48" height="6" rx="3" {}
+                    rect.bar-fill width=(format!("{:.1}", 48.0 * (share / heaviest).clamp(0.0, 1.0))) height="6" rx="3" {}
                 }
             }
             (ReasonSource::Model, _) => span.soft { "model" }

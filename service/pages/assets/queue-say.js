@@ -5,6 +5,8 @@ const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
+/** From so many of a unit on the next smaller one is left out. */
+const COARSE = 10;
 /** How often "5 min ago" is made true again. */
 const SLOW_MS = 10 * SECOND;
 
@@ -98,12 +100,18 @@ export function told(ms) {
 /** How long, in its two largest units: as the service writes it. */
 export function span(ms) {
   const whole = Math.max(0, ms);
-  const two = (large, unit, rest, small) => (rest ? `${large} ${unit} ${rest} ${small}` : `${large} ${unit}`);
+  const two = (large, unit, rest, small) => (rest && large < COARSE ? `${large} ${unit} ${rest} ${small}` : `${large} ${unit}`);
   if (whole < MINUTE) return `${Math.floor(whole / SECOND)} s`;
   if (whole < HOUR) return `${Math.floor(whole / MINUTE)} min`;
   if (whole < DAY) return two(Math.floor(whole / HOUR), "h", Math.floor((whole % HOUR) / MINUTE), "min");
-  if (whole < 14 * DAY) return two(Math.floor(whole / DAY), "d", Math.floor((whole % DAY) / HOUR), "h");
+  if (whole < COARSE * DAY) return two(Math.floor(whole / DAY), "d", Math.floor((whole % DAY) / HOUR), "h");
   return `${Math.floor(whole / DAY)} d`;
+}
+
+/** How long, in its largest unit. */
+function coarse(ms) {
+  if (ms < HOUR) return span(ms);
+  return ms < DAY ? `${Math.floor(ms / HOUR)} h` : `${Math.floor(ms / DAY)} d`;
 }
 
 /** A countdown, `4:12`. */
@@ -142,7 +150,7 @@ function fast() {
 export function times() {
   fast();
   for (const one of document.querySelectorAll("[data-ms]")) say(one, relative(Number(one.dataset.ms)));
-  for (const one of document.querySelectorAll("[data-age]")) say(one, span(now() - Number(one.dataset.age)));
+  for (const one of document.querySelectorAll("[data-age]")) say(one, coarse(now() - Number(one.dataset.age)));
   for (const one of document.querySelectorAll("[data-due]")) say(one, due(one));
 }
 

@@ -78,9 +78,9 @@ fn does(disposition: Disposition, follows: &Follows) -> String {
 
 fn after(follows: &Follows) -> Markup {
     html! {
-        @if let Some(why) = &follows.second_person { strong { "A second person has to agree: " (why) ". " } }
-        "Nothing leaves for " (time::span(follows.undo_ms)) "; until then " kbd { "u" } " takes it back."
-    }
+            @if let Some(why) = &follows.second_person { strong { "A second person has to agree: " (why) ". " } }
+    kbd { "u" } " takes it back for " (time::span(follows.undo_ms)) "; nothing leaves before."
+        }
 }
 
 fn note(view: &AlertView) -> Markup {

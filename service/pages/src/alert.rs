@@ -31,7 +31,7 @@ fn main(view: &AlertView) -> Markup {
             data-title={ (alert.entity) " " (mask::masked_key(&alert.key)) } data-state=(alert.state.as_str()) data-now=(now_ms) data-hits=(alert.hits)
             data-holder=[holder.map(|(name, _)| name)] data-lease=[holder.map(|(_, until_ms)| until_ms)] {
             (head(view, holder))
-            (why::why(&detail.hits))
+            (why::why(alert, &detail.hits))
             (act::act(view))
             section.panel.history {
                 div.panel-head {
@@ -62,9 +62,8 @@ fn head(view: &AlertView, holder: Option<(&str, i64)>) -> Markup {
                     button.plain #reveal type="button" title="Each look is written to the audit log" { "Show whole" }
                 }
                 span.chips { (badge::state(alert, now_ms)) }
-                span.soft.rule { "rule " (alert.rule) }
+                p.one-line { bdi { (alert.why) } }
             }
-            p.one-line { bdi { (alert.why) } }
             dl.facts {
                 div.at-risk { dt { "At risk" } dd { (money::money(alert.expected_loss_minor, &alert.currency)) } }
                 div { dt { (hits(alert.hits)) } dd { (money::money(alert.amount_minor, &alert.currency)) } }

@@ -95,8 +95,10 @@ pub(crate) fn row(alert: &Alert, may: May, now_ms: i64) -> Markup {
             }
             th.entity scope="row" {
                 a href=(alert_path(&alert.alert_id)) { (alert.entity) " " (mask::key(&mask::masked_key(&alert.key))) }
-                @if alert.hits > 1 { " " small.soft { (alert.hits) " payments" } }
-                span.chips { small.soft { (alert.rule) } (badge::state(alert, now_ms)) }
+                span.chips {
+                    small.soft { (alert.rule) @if alert.hits > 1 { " · " (alert.hits) " payments" } }
+                    (badge::state(alert, now_ms))
+                }
             }
             td.why title=(alert.why) { bdi { (alert.why) } }
             td.score { (badge::score(alert.score)) }

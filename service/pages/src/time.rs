@@ -43,6 +43,15 @@ pub(crate) fn span(ms: i64) -> String {
     }
 }
 
+/// How long, in its largest unit.
+pub(crate) fn coarse(ms: i64) -> String {
+    match ms {
+        _ if ms < HOUR => span(ms),
+        _ if ms < DAY => format!("{} h", ms / HOUR),
+        _ => format!("{} d", ms / DAY),
+    }
+}
+
 /// How far a time is from now. The script keeps it true while the page stands: `data-ms` is for it.
 pub(crate) fn relative(at_ms: i64, now_ms: i64) -> Markup {
     let text = match now_ms.saturating_sub(at_ms) {
@@ -55,7 +64,7 @@ pub(crate) fn relative(at_ms: i64, now_ms: i64) -> Markup {
 
 /// How long since then, without a word: for a column that says what it is.
 pub(crate) fn age(at_ms: i64, now_ms: i64) -> Markup {
-    let text = span(now_ms.saturating_sub(at_ms));
+    let text = coarse(now_ms.saturating_sub(at_ms));
     html! { time datetime=(exact(at_ms)) title=(utc(at_ms)) data-age=(at_ms) { (text) } }
 }
 

@@ -19,7 +19,7 @@ pub(crate) fn act(view: &AlertView) -> Markup {
                 State::Resolved => (resolved(alert, view.shell.now_ms)),
             }
             @if may.work && matches!(alert.state, State::Proposed | State::Resolved) {
-                form.note-form #note-form { (note(view)) p.buttons { (save_note()) } }
+                form.note-form #note-form { (note(view)) p.buttons { (save_note("Save the note")) } }
             }
             (followed(&view.detail.labels, view.shell.now_ms))
         }
@@ -56,7 +56,7 @@ fn verdict(view: &AlertView) -> Markup {
             p.will #will aria-live="polite" { (after(follows)) }
             p.buttons {
                 button.main type="submit" { "Decide " kbd { "Enter" } }
-                (save_note())
+                (save_note("Save the note only"))
             }
         }
         (others(view))
@@ -95,8 +95,8 @@ fn note(view: &AlertView) -> Markup {
     }
 }
 
-fn save_note() -> Markup {
-    html! { button #save-note type="button" { "Save the note only" } }
+fn save_note(word: &str) -> Markup {
+    html! { button #save-note type="button" { (word) } }
 }
 
 /// What else can be done while it is open.

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 use queue::AuditEntry;
-use queue::alert::{Alert, Hit, Note};
+use queue::alert::{Alert, Hit, Note, State};
 
 use crate::audit::detail;
 use crate::shell::{Here, Page, alert_path, document, part};
@@ -72,7 +72,14 @@ fn head(view: &AlertView, holder: Option<(&str, i64)>) -> Markup {
                     dd { (badge::score(alert.score)) @if let Some(band) = &view.band { " " small.soft { (band) } } }
                 }
                 div { dt { "Decision so far" } dd { (badge::verdict(alert.verdict, alert.hold)) } }
-                div { dt { "Time left" } dd { (time::due(alert.due_ms, now_ms)) small.soft { " open " (time::age(alert.opened_ms, now_ms)) } } }
+                @if let Some(at_ms) = alert.resolved_ms.filter(|_| alert.state == State::Resolved) {
+                    div { dt { "Decided" } dd { (time::relative(at_ms, now_ms)) } }
+                } @else {
+                    div {
+                        dt { "Time left" }
+                        dd { (time::due(alert.due_ms, now_ms)) small.soft { " open " (time::age(alert.opened_ms, now_ms)) } }
+                    }
+                }
                 div { dt { "Held by" } dd #holder { (held(view, holder)) } }
                 div #viewers-fact hidden[view.viewers.is_empty()] { dt { "Also looking" } dd #viewers { (view.viewers.join(", ")) } }
             }

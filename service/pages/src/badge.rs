@@ -31,10 +31,9 @@ pub(crate) fn label(label: Option<&KnownLabel>) -> Markup {
     html! {
         @match label {
             Some(label) => {
-                span.label data-fraud=(label.fraud) title={ (label.source) ", " (time::utc(label.label_ms)) } {
+                span.label data-fraud=(label.fraud) title={ "says " (label.source) ", " (time::utc(label.label_ms)) } {
                     @if label.fraud { "✕ fraud" } @else { "✓ legitimate" }
                 }
-                small.soft { " " (label.source) }
             }
             None => span.soft { "none yet" }
         }
@@ -44,7 +43,7 @@ pub(crate) fn label(label: Option<&KnownLabel>) -> Markup {
 /// A score from 0 to 1, with a bar beside it.
 pub(crate) fn score(score: Option<f64>) -> Markup {
     html! {
-        @match score {
+        @match score.filter(|score| score.is_finite()) {
             Some(score) => {
                 span.score {
                     span.score-number { (format!("{score:.2}")) }

@@ -85,7 +85,7 @@ pub fn alert(n: usize) -> Alert {
         rank_key: 100.0 - n as f64,
         score: (n != 7).then_some(score),
         verdict: VERDICTS[n % 4],
-        hold: n % 4 == 0,
+        hold: n.is_multiple_of(4),
         why: WHY[n % 6].to_owned(),
         disposition: None,
         reason: None,

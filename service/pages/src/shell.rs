@@ -86,6 +86,8 @@ fn whole(title: &str, csrf: Option<&str>, body: &Markup) -> String {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
+                // Under no-referrer, which answers ask for, a browser sends forms with `Origin: null`, and they are refused.
+                meta name="referrer" content="same-origin";
                 @if let Some(csrf) = csrf { meta name="csrf" content=(csrf); }
                 title { (title) " · Tripline" }
                 link rel="icon" href="/assets/icon.svg" type="image/svg+xml";

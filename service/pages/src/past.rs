@@ -33,7 +33,7 @@ fn row(one: &Past) -> Markup {
             th scope="row" { (time::moment(one.event_ms)) @if one.is_hit { span.quiet { " of this alert" } } }
             td.number { (money::money(one.amount_minor, &one.currency)) }
             td { (badge::verdict(one.verdict, one.hold)) }
-            td.number { @match one.score { Some(score) => (format!("{score:.2}")), None => span.soft { "none" } } }
+            td.number { @match one.score { Some(score) => (badge::score_text(score)), None => span.soft { "none" } } }
             td { (badge::label(one.label.as_ref())) }
             td.parties { @for party in &one.parties { (self::party(party)) " " } }
         }

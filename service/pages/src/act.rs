@@ -19,7 +19,7 @@ pub(crate) fn act(view: &AlertView) -> Markup {
                 State::Resolved => (resolved(alert, view.shell.now_ms)),
             }
             @if may.work && matches!(alert.state, State::Proposed | State::Resolved) {
-                form.note-form #note-form { (note(view)) p.buttons { (save_note()) } }
+                form.note-form #note-form { (note(view)) p.buttons { (save_note("Save the note")) } }
             }
             (followed(&view.detail.labels, view.shell.now_ms))
         }
@@ -30,7 +30,7 @@ fn verdict(view: &AlertView) -> Markup {
     let follows = &view.follows;
     let entity = &view.detail.alert.entity;
     html! {
-        form #verdict data-payments=(follows.payments) data-entity=(entity) data-undo=(follows.undo_ms) autocomplete="off" {
+        form #verdict novalidate data-payments=(follows.payments) data-entity=(entity) data-undo=(follows.undo_ms) autocomplete="off" {
             fieldset.choices {
                 legend { "Verdict" }
                 @for (key, disposition) in (1..).zip(Disposition::ALL) {
@@ -56,7 +56,7 @@ fn verdict(view: &AlertView) -> Markup {
             p.will #will aria-live="polite" { (after(follows)) }
             p.buttons {
                 button.main type="submit" { "Decide " kbd { "Enter" } }
-                (save_note())
+                (save_note("Save the note only"))
             }
         }
         (others(view))
@@ -78,9 +78,9 @@ fn does(disposition: Disposition, follows: &Follows) -> String {
 
 fn after(follows: &Follows) -> Markup {
     html! {
-        @if let Some(why) = &follows.second_person { strong { "A second person has to agree: " (why) ". " } }
-        "Nothing leaves for " (time::span(follows.undo_ms)) "; until then " kbd { "u" } " takes it back."
-    }
+            @if let Some(why) = &follows.second_person { strong { "A second person has to agree: " (why) ". " } }
+    kbd { "u" } " takes it back for " (time::span(follows.undo_ms)) "; nothing leaves before."
+        }
 }
 
 fn note(view: &AlertView) -> Markup {
@@ -95,8 +95,8 @@ fn note(view: &AlertView) -> Markup {
     }
 }
 
-fn save_note() -> Markup {
-    html! { button #save-note type="button" { "Save the note only" } }
+fn save_note(word: &str) -> Markup {
+    html! { button #save-note type="button" { (word) } }
 }
 
 /// What else can be done while it is open.
@@ -131,7 +131,7 @@ fn proposed(view: &AlertView) -> Markup {
     let (alert, person) = (&view.detail.alert, &view.shell.person);
     let is_own = alert.resolved_by.as_ref() == Some(&person.name);
     html! {
-        p.verdict-said { (said(alert)) "." }
+        p.verdict-said data-disposition=[alert.disposition.map(Disposition::as_str)] data-by=[alert.resolved_by.as_ref()] { (said(alert)) "." }
         p.soft { "This verdict waits for a second person." }
         @if person.may.lead && !is_own {
             p.buttons {
@@ -149,7 +149,9 @@ fn proposed(view: &AlertView) -> Markup {
 
 fn resolved(alert: &Alert, now_ms: i64) -> Markup {
     html! {
-        p.verdict-said { (said(alert)) @if let Some(at_ms) = alert.resolved_ms { ", " (time::relative(at_ms, now_ms)) } "." }
+        p.verdict-said data-disposition=[alert.disposition.map(Disposition::as_str)] data-by=[alert.resolved_by.as_ref()] {
+            (said(alert)) @if let Some(at_ms) = alert.resolved_ms { ", " (time::relative(at_ms, now_ms)) } "."
+        }
         (undo(alert, now_ms))
     }
 }

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 use queue::AuditEntry;
-use queue::alert::{Alert, Hit, Note};
+use queue::alert::{Alert, Hit, Note, State};
 
 use crate::audit::detail;
 use crate::shell::{Here, Page, alert_path, document, part};
@@ -28,10 +28,10 @@ fn main(view: &AlertView) -> Markup {
     let payments = payments(view);
     html! {
         main #main.alert tabindex="-1" data-alert=(alert.alert_id) data-version=(alert.version)
-            data-state=(alert.state.as_str()) data-now=(now_ms) data-hits=(alert.hits)
+            data-title={ (alert.entity) " " (mask::masked_key(&alert.key)) } data-state=(alert.state.as_str()) data-now=(now_ms) data-hits=(alert.hits)
             data-holder=[holder.map(|(name, _)| name)] data-lease=[holder.map(|(_, until_ms)| until_ms)] {
             (head(view, holder))
-            (why::why(&detail.hits))
+            (why::why(alert, &detail.hits))
             (act::act(view))
             section.panel.history {
                 div.panel-head {
@@ -62,9 +62,8 @@ fn head(view: &AlertView, holder: Option<(&str, i64)>) -> Markup {
                     button.plain #reveal type="button" title="Each look is written to the audit log" { "Show whole" }
                 }
                 span.chips { (badge::state(alert, now_ms)) }
-                span.soft.rule { "rule " (alert.rule) }
+                p.one-line { bdi { (alert.why) } }
             }
-            p.one-line { bdi { (alert.why) } }
             dl.facts {
                 div.at-risk { dt { "At risk" } dd { (money::money(alert.expected_loss_minor, &alert.currency)) } }
                 div { dt { (hits(alert.hits)) } dd { (money::money(alert.amount_minor, &alert.currency)) } }
@@ -73,7 +72,14 @@ fn head(view: &AlertView, holder: Option<(&str, i64)>) -> Markup {
                     dd { (badge::score(alert.score)) @if let Some(band) = &view.band { " " small.soft { (band) } } }
                 }
                 div { dt { "Decision so far" } dd { (badge::verdict(alert.verdict, alert.hold)) } }
-                div { dt { "Time left" } dd { (time::due(alert.due_ms, now_ms)) small.soft { " open " (time::age(alert.opened_ms, now_ms)) } } }
+                @if let Some(at_ms) = alert.resolved_ms.filter(|_| alert.state == State::Resolved) {
+                    div { dt { "Decided" } dd { (time::relative(at_ms, now_ms)) } }
+                } @else {
+                    div {
+                        dt { "Time left" }
+                        dd { (time::due(alert.due_ms, now_ms)) small.soft { " open " (time::age(alert.opened_ms, now_ms)) } }
+                    }
+                }
                 div { dt { "Held by" } dd #holder { (held(view, holder)) } }
                 div #viewers-fact hidden[view.viewers.is_empty()] { dt { "Also looking" } dd #viewers { (view.viewers.join(", ")) } }
             }

@@ -31,10 +31,9 @@ pub(crate) fn label(label: Option<&KnownLabel>) -> Markup {
     html! {
         @match label {
             Some(label) => {
-                span.label data-fraud=(label.fraud) title={ (label.source) ", " (time::utc(label.label_ms)) } {
+                span.label data-fraud=(label.fraud) title={ "says " (label.source) ", " (time::utc(label.label_ms)) } {
                     @if label.fraud { "✕ fraud" } @else { "✓ legitimate" }
                 }
-                small.soft { " " (label.source) }
             }
             None => span.soft { "none yet" }
         }
@@ -44,19 +43,24 @@ pub(crate) fn label(label: Option<&KnownLabel>) -> Markup {
 /// A score from 0 to 1, with a bar beside it.
 pub(crate) fn score(score: Option<f64>) -> Markup {
     html! {
-        @match score {
+        @match score.filter(|score| score.is_finite()) {
             Some(score) => {
                 span.score {
-                    span.score-number { (format!("{score:.2}")) }
+                    span.score-number { (score_text(score)) }
                     svg.bar aria-hidden="true" viewBox="0 0 48 6" width="48" height="6" {
-                        rect.bar-back width="48" height="6" rx="3";
-                        rect.bar-fill width=(format!("{:.1}", 48.0 * score.clamp(0.0, 1.0))) height="6" rx="3";
+                        rect.bar-back width="48" height="6" rx="3" {}
+                        rect.bar-fill width=(format!("{:.1}", 48.0 * score.clamp(0.0, 1.0))) height="6" rx="3" {}
                     }
                 }
             }
             None => span.soft { "no score" }
         }
     }
+}
+
+/// Two decimals, three for what would be nought with two.
+pub(crate) fn score_text(score: f64) -> String {
+    if score > 0.0 && score < 0.01 { format!("{score:.3}") } else { format!("{score:.2}") }
 }
 
 /// What a disposition is called.

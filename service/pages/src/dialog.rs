@@ -30,7 +30,8 @@ const KEYS: [(&str, &[(&str, &str)]); 3] = [
             ("r", "reason"),
             ("b", "block it too, with fraud"),
             ("n", "note"),
-            ("Enter", "decide, from the reason"),
+            ("Enter", "decide, from the reason; 1 to 9 choose it there"),
+            ("Ctrl+Enter", "decide, from the note"),
             ("t", "take it, or give it back"),
             ("s", "snooze"),
             ("e", "escalate"),
@@ -74,7 +75,7 @@ pub(crate) fn reasons() -> Markup {
         @for disposition in Disposition::ALL {
             template data-reasons=(disposition.as_str()) {
                 option value="" { "Choose a reason" }
-                @for (word, text) in disposition.reasons() { option value=(word) { (text) } }
+                @for (place, (word, text)) in (1..).zip(disposition.reasons()) { option value=(word) { (place) "  " (text) } }
             }
         }
     }
@@ -84,15 +85,18 @@ pub(crate) fn reasons() -> Markup {
 pub(crate) fn snooze() -> Markup {
     html! {
         dialog #snooze aria-labelledby="snooze-title" {
+            h2 #snooze-title { "Snooze" }
+            p.soft { "It comes back then, or at once with the next payment that raises it." }
+            // A form of its own: Enter in the field below must not press the first of these.
             form method="dialog" {
-                h2 #snooze-title { "Snooze" }
-                p.soft { "It comes back then, or at once with the next payment that raises it." }
                 div.presets {
                     button value="60" { "1 hour" }
                     button value="240" { "4 hours" }
                     button value="1440" { "1 day" }
                     button value="4320" { "3 days" }
                 }
+            }
+            form method="dialog" {
                 p.field {
                     label for="snooze-until" { "Or until (your time)" }
                     input #snooze-until type="datetime-local" name="until";

@@ -47,4 +47,7 @@ pub use view::{
 };
 
 #[cfg(test)]
+extern crate self as pages;
+
+#[cfg(test)]
 mod tests;

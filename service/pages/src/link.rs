@@ -61,9 +61,9 @@ fn share(link: &Link) -> Markup {
     let (fraud, legitimate) = (96.0 * link.fraud as f64 / all, 96.0 * link.legitimate as f64 / all);
     html! {
         svg.share aria-hidden="true" viewBox="0 0 96 6" width="96" height="6" {
-            rect.bar-back width="96" height="6";
-            rect.share-fraud width=(format!("{fraud:.1}")) height="6";
-            rect.share-legitimate x=(format!("{fraud:.1}")) width=(format!("{legitimate:.1}")) height="6";
+            rect.bar-back width="96" height="6" {}
+            rect.share-fraud width=(format!("{fraud:.1}")) height="6" {}
+            rect.share-legitimate x=(format!("{fraud:.1}")) width=(format!("{legitimate:.1}")) height="6" {}
         }
     }
 }

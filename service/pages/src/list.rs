@@ -9,11 +9,10 @@ use crate::view::{ListView, May};
 use crate::{badge, dialog, mask, money, time};
 
 /// Columns that can be hidden, with their headings.
-const COLUMNS: [(&str, &str); 7] = [
+const COLUMNS: [(&str, &str); 6] = [
     ("why", "Why"),
     ("score", "Score"),
     ("decision", "Decision"),
-    ("amount", "Amount"),
     ("age", "Age"),
     ("due", "Time left"),
     ("holder", "Held by"),
@@ -56,7 +55,7 @@ pub(crate) fn table(rows: &Markup, may: May) -> Markup {
                         th.loss.number scope="col" { "At risk" }
                         th.entity scope="col" { "Entity" }
                         @for (name, heading) in COLUMNS {
-                            th.{ (name) } .number[name == "amount"] scope="col" { (heading) }
+                            th.{ (name) } scope="col" { (heading) }
                         }
                     }
                 }
@@ -90,21 +89,25 @@ pub(crate) fn row(alert: &Alert, may: May, now_ms: i64) -> Markup {
                         aria-label={ "Select " (alert.entity) " " (mask::masked_key(&alert.key)) };
                 }
             }
-            td.loss.number { (money::money(alert.expected_loss_minor, &alert.currency)) }
+            td.loss.number {
+                strong { (money::money(alert.expected_loss_minor, &alert.currency)) }
+                small.soft { "of " (money::amount(alert.amount_minor, &alert.currency)) }
+            }
             th.entity scope="row" {
                 a href=(alert_path(&alert.alert_id)) { (alert.entity) " " (mask::key(&mask::masked_key(&alert.key))) }
-                @if alert.hits > 1 { " " small.soft { (alert.hits) " payments" } }
-                span.chips { (badge::state(alert, now_ms)) }
+                span.chips {
+                    small.soft { (alert.rule) @if alert.hits > 1 { " · " (alert.hits) " payments" } }
+                    (badge::state(alert, now_ms))
+                }
             }
             td.why title=(alert.why) { bdi { (alert.why) } }
             td.score { (badge::score(alert.score)) }
             td.decision { (badge::verdict(alert.verdict, false)) }
-            td.amount.number { (money::money(alert.amount_minor, &alert.currency)) }
             td.age { span.on-phone { "waits " } (time::age(alert.opened_ms, now_ms)) }
             td.due {
                 @if is_done {
                     @if let Some(at_ms) = alert.resolved_ms { "done " (time::relative(at_ms, now_ms)) }
-                } @else { (time::due(alert.due_ms, now_ms)) }
+                } @else { span.on-phone { "left " } (time::due(alert.due_ms, now_ms)) }
             }
             td.holder {
                 @if let Some(by) = alert.resolved_by.as_ref().filter(|_| is_done) { bdi { (by) } }
@@ -168,8 +171,8 @@ fn nothing(which: Which) -> Markup {
     html! {
         div.nothing {
             svg aria-hidden="true" viewBox="0 0 48 48" width="44" height="44" {
-                circle cx="24" cy="24" r="21" fill="none" stroke="currentColor" stroke-width="2.5";
-                path d="M15 25l6.5 6.5L34 18" fill="none" stroke="currentColor" stroke-width="2.5" stroke-linecap="round" stroke-linejoin="round";
+                circle cx="24" cy="24" r="21" fill="none" stroke="currentColor" stroke-width="2.5" {}
+                path d="M15 25l6.5 6.5L34 18" fill="none" stroke="currentColor" stroke-width="2.5" stroke-linecap="round" stroke-linejoin="round" {}
             }
             p.nothing-title { (title) }
             p { (text) }

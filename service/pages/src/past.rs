@@ -16,7 +16,7 @@ pub(crate) fn table(past: &[Past]) -> Markup {
                         th scope="col" { "When (UTC)" }
                         th.number scope="col" { "Amount" }
                         th scope="col" { "Decision then" }
-                        th scope="col" { "Score then" }
+                        th.number scope="col" { "Score then" }
                         th scope="col" { "Label since" }
                         th scope="col" { "With" }
                     }
@@ -30,10 +30,10 @@ pub(crate) fn table(past: &[Past]) -> Markup {
 fn row(one: &Past) -> Markup {
     html! {
         tr.hit[one.is_hit] title={ "payment " (one.transaction_id) ", decision " (one.decision_id) } {
-            th scope="row" { (time::moment(one.event_ms)) @if one.is_hit { " " span.chip data-tone="accent" { "this alert" } } }
+            th scope="row" { (time::moment(one.event_ms)) @if one.is_hit { span.quiet { " of this alert" } } }
             td.number { (money::money(one.amount_minor, &one.currency)) }
             td { (badge::verdict(one.verdict, one.hold)) }
-            td { (badge::score(one.score)) }
+            td.number { @match one.score { Some(score) => (badge::score_text(score)), None => span.soft { "none" } } }
             td { (badge::label(one.label.as_ref())) }
             td.parties { @for party in &one.parties { (self::party(party)) " " } }
         }

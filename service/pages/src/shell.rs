@@ -5,6 +5,17 @@ use maud::{DOCTYPE, Markup, html};
 use crate::dialog;
 use crate::view::Shell;
 
+/// What `queue.js` needs.
+const MODULES: [&str; 7] = [
+    "queue-alert.js",
+    "queue-ask.js",
+    "queue-draft.js",
+    "queue-list.js",
+    "queue-live.js",
+    "queue-say.js",
+    "queue-undo.js",
+];
+
 /// Which page, for the navigation and the script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Here {
@@ -75,12 +86,18 @@ fn whole(title: &str, csrf: Option<&str>, body: &Markup) -> String {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
+                // Under no-referrer, which answers ask for, a browser sends forms with `Origin: null`, and they are refused.
+                meta name="referrer" content="same-origin";
                 @if let Some(csrf) = csrf { meta name="csrf" content=(csrf); }
                 title { (title) " · Tripline" }
                 link rel="icon" href="/assets/icon.svg" type="image/svg+xml";
                 link rel="stylesheet" href="/assets/queue.css";
                 link rel="stylesheet" href="/assets/queue-parts.css";
-                @if csrf.is_some() { script type="module" src="/assets/queue.js" {} }
+                @if csrf.is_some() {
+                    // All at once: a module is else asked for only when the one that names it is there.
+                    @for name in MODULES { link rel="modulepreload" href={ "/assets/" (name) }; }
+                    script type="module" src="/assets/queue.js" {}
+                }
             }
             (body)
         }

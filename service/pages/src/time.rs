@@ -3,6 +3,9 @@
 use jiff::Timestamp;
 use maud::{Markup, html};
 
+/// From so many of a unit on the next smaller one is left out.
+const COARSE: i64 = 10;
+
 const SECOND: i64 = 1_000;
 const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 60 * MINUTE;
@@ -27,6 +30,7 @@ pub(crate) fn utc(at_ms: i64) -> String {
 pub(crate) fn span(ms: i64) -> String {
     let ms = ms.max(0);
     let two = |whole: i64, unit: &str, rest: i64, small: &str| match rest {
+        _ if whole >= COARSE => format!("{whole} {unit}"),
         0 => format!("{whole} {unit}"),
         rest => format!("{whole} {unit} {rest} {small}"),
     };
@@ -34,7 +38,16 @@ pub(crate) fn span(ms: i64) -> String {
         _ if ms < MINUTE => format!("{} s", ms / SECOND),
         _ if ms < HOUR => format!("{} min", ms / MINUTE),
         _ if ms < DAY => two(ms / HOUR, "h", ms % HOUR / MINUTE, "min"),
-        _ if ms < 14 * DAY => two(ms / DAY, "d", ms % DAY / HOUR, "h"),
+        _ if ms < COARSE * DAY => two(ms / DAY, "d", ms % DAY / HOUR, "h"),
+        _ => format!("{} d", ms / DAY),
+    }
+}
+
+/// How long, in its largest unit.
+pub(crate) fn coarse(ms: i64) -> String {
+    match ms {
+        _ if ms < HOUR => span(ms),
+        _ if ms < DAY => format!("{} h", ms / HOUR),
         _ => format!("{} d", ms / DAY),
     }
 }
@@ -51,7 +64,7 @@ pub(crate) fn relative(at_ms: i64, now_ms: i64) -> Markup {
 
 /// How long since then, without a word: for a column that says what it is.
 pub(crate) fn age(at_ms: i64, now_ms: i64) -> Markup {
-    let text = span(now_ms.saturating_sub(at_ms));
+    let text = coarse(now_ms.saturating_sub(at_ms));
     html! { time datetime=(exact(at_ms)) title=(utc(at_ms)) data-age=(at_ms) { (text) } }
 }
 
@@ -60,8 +73,8 @@ pub(crate) fn due(due_ms: i64, now_ms: i64) -> Markup {
     let left = due_ms.saturating_sub(now_ms);
     let (class, text) = match left {
         left if left <= 0 => ("late", format!("late {}", span(left.saturating_neg()))),
-        left if left < HOUR => ("soon", format!("{} left", span(left))),
-        left => ("calm", format!("{} left", span(left))),
+        left if left < HOUR => ("soon", span(left)),
+        left => ("calm", span(left)),
     };
     html! { time.due.(class) datetime=(exact(due_ms)) title=(utc(due_ms)) data-due=(due_ms) { (text) } }
 }

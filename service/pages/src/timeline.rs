@@ -1,7 +1,8 @@
 //! A drawing of an entity's payments: amounts over time, decisions by colour and shape, marks where something was new.
 //!
-//! The scale of amounts is that of square roots: a large payment does not make the small ones a line on the floor, and
-//! nought stays at the floor. The table beside it says the same in words.
+//! Time is drawn by the logarithm of how long before the newest payment it was: three payments of the last ten minutes
+//! can be told apart, and the last weeks are still there. Amounts are drawn by their square roots: a large one does not
+//! make the small ones a line on the floor, and nought stays at the floor. The table beside it says the same in words.
 
 use std::fmt::Write;
 
@@ -27,15 +28,17 @@ pub(crate) fn timeline(past: &[Past]) -> Markup {
         return html! {};
     };
     let most = past.iter().map(|one| one.amount_minor).max().unwrap_or(0).max(1);
-    let scale = Scale { first, span: last.saturating_sub(first).max(1) as f64, most: most as f64 };
+    let scale =
+        Scale { last, span: far(last.saturating_sub(first)).max(f64::MIN_POSITIVE), most: most as f64 };
     let currency = past.first().map(|one| one.currency.as_str()).unwrap_or_default();
     html! {
         figure.timeline {
-            svg viewBox="0 0 1000 150" role="img" aria-labelledby="timeline-title" {
+            svg viewBox="0 0 1000 156" role="img" aria-labelledby="timeline-title" {
                 title #timeline-title { (said(past, most, currency)) }
-                line.axis x1="0" x2="1000" y1=(FLOOR) y2=(FLOOR);
-                line.grid x1="0" x2="1000" y1=(CEILING) y2=(CEILING);
+                line.axis x1="0" x2="1000" y1=(FLOOR) y2=(FLOOR) {}
+                line.grid x1="0" x2="1000" y1=(CEILING) y2=(CEILING) {}
                 text.tick x="2" y=(CEILING - 5.0) { (money::text(most, currency)) }
+                (scale.ticks())
                 @for one in past.iter().rev() { (scale.mark(one)) }
             }
             figcaption {
@@ -58,15 +61,49 @@ fn said(past: &[Past], most: i64, currency: &str) -> String {
     format!("{} payments, the largest {}, {fraud} labelled fraud", past.len(), money::text(most, currency))
 }
 
+/// Times before the newest payment that have a line.
+const TICKS: [(i64, &str); 6] = [
+    (600_000, "10 min before"),
+    (3_600_000, "1 h"),
+    (6 * 3_600_000, "6 h"),
+    (86_400_000, "1 d"),
+    (7 * 86_400_000, "7 d"),
+    (30 * 86_400_000, "30 d"),
+];
+
+/// The time that is as wide as all that is older by a factor of e.
+const NEAR_MS: f64 = 300_000.0;
+
+/// How far to the left something is that was so long ago.
+fn far(ms: i64) -> f64 {
+    (ms.max(0) as f64 / NEAR_MS).ln_1p()
+}
+
 struct Scale {
-    first: i64,
+    last: i64,
     span: f64,
     most: f64,
 }
 
 impl Scale {
+    fn x(&self, before_ms: i64) -> f64 {
+        WIDTH - SIDE - (WIDTH - 2.0 * SIDE) * far(before_ms) / self.span
+    }
+
+    fn ticks(&self) -> Markup {
+        html! {
+            @for (before_ms, word) in TICKS {
+                @if far(before_ms) < 0.97 * self.span {
+                    @let x = at(self.x(before_ms));
+                    line.grid x1=(x) x2=(x) y1=(CEILING) y2=(FLOOR) {}
+                    text.tick.time-tick x=(x) y=(FLOOR + 22.0) text-anchor="middle" { (word) }
+                }
+            }
+        }
+    }
+
     fn mark(&self, one: &Past) -> Markup {
-        let x = SIDE + (WIDTH - 2.0 * SIDE) * (one.event_ms.saturating_sub(self.first) as f64 / self.span);
+        let x = self.x(self.last.saturating_sub(one.event_ms));
         let y = FLOOR - (FLOOR - CEILING) * (one.amount_minor.max(0) as f64 / self.most).sqrt();
         let is_fraud = one.label.as_ref().is_some_and(|label| label.fraud);
         let new: Vec<_> =
@@ -77,11 +114,11 @@ impl Scale {
                     (time::utc(one.event_ms)) ", " (money::text(one.amount_minor, &one.currency)) ", " (one.verdict.as_str())
                     @if !new.is_empty() { ", new " (new.join(" and ")) }
                 }
-                line.stem x1=(at(x)) x2=(at(x)) y1=(at(y)) y2=(FLOOR);
+                line.stem x1=(at(x)) x2=(at(x)) y1=(at(y)) y2=(FLOOR) {}
                 (PreEscaped(shape(one.verdict, x, y)))
-                @if is_fraud { circle.fraud-ring cx=(at(x)) cy=(at(y)) r="10"; }
+                @if is_fraud { circle.fraud-ring cx=(at(x)) cy=(at(y)) r="10" {} }
                 @if !new.is_empty() {
-                    path.new-mark d=(format!("M{} {}l5 -8h-10z", at(x), at(FLOOR + 12.0)));
+                    path.new-mark d=(format!("M{} {}l5 -8h-10z", at(x), at(FLOOR + 12.0))) {}
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! Why an alert is there: the reasons of its weightiest payment, each with the value and what is usual.
 
 use maud::{Markup, html};
-use queue::alert::Hit;
+use queue::alert::{Alert, Hit};
 use schemas::reason::{Reason, ReasonSource};
 
 use crate::time;
@@ -12,7 +12,7 @@ pub(crate) fn weightiest(hits: &[Hit]) -> Option<&Hit> {
 }
 
 /// The reasons, weightiest first.
-pub(crate) fn why(hits: &[Hit]) -> Markup {
+pub(crate) fn why(alert: &Alert, hits: &[Hit]) -> Markup {
     let hit = weightiest(hits);
     let reasons = hit.map(|hit| hit.reasons.as_slice()).unwrap_or_default();
     let heaviest = reasons.iter().filter_map(|one| one.contribution).fold(0.0, f64::max);
@@ -20,9 +20,10 @@ pub(crate) fn why(hits: &[Hit]) -> Markup {
         section.panel.why {
             div.panel-head {
                 h2 { "Why it is here" }
-                @if let Some(hit) = hit {
-                    p {
-                        @if hits.len() > 1 { "payment of " (time::moment(hit.event_ms)) " · " }
+                p {
+                    "rule " (alert.rule)
+                    @if let Some(hit) = hit {
+                        " · " @if hits.len() > 1 { "payment of " (time::moment(hit.event_ms)) " · " }
                         @if let Some(model) = &hit.model { "model " (model) " · " } "policy " (hit.policy)
                     }
                 }
@@ -54,8 +55,8 @@ fn weight(reason: &Reason, heaviest: f64) -> Markup {
             (ReasonSource::Model, Some(share)) if heaviest > 0.0 => {
                 svg.bar viewBox="0 0 48 6" width="48" height="6" role="img" {
                     title { "weight " (format!("{share:+.2}")) " of the raw score" }
-                    rect.bar-back width="48" height="6" rx="3";
-                    rect.bar-fill width=(format!("{:.1}", 48.0 * (share / heaviest).clamp(0.0, 1.0))) height="6" rx="3";
+                    rect.bar-back width="48" height="6" rx="3" {}
+                    rect.bar-fill width=(format!("{:.1}", 48.0 * (share / heaviest).clamp(0.0, 1.0))) height="6" rx="3" {}
                 }
             }
             (ReasonSource::Model, _) => span.soft { "model" }

@@ -320,6 +320,173 @@ const scenarios = {
       await screenshot(page, `help${dark ? '-dark' : ''}`);
     }
   },
+
+  async bulk(world) {
+    const page = await desk(world);
+    const both = [await raise(world, page), await raise(world, page)];
+    const rowOf = ({ id }) => page.getByRole('row').filter({ has: page.locator(`a[href="${addressOf(id)}"]`) });
+    await page.goto('/queue');
+    for (const one of both) await rowOf(one).getByRole('checkbox').check();
+    await sees(page, '2 alerts');
+    const bulk = page.getByRole('form', { name: /bulk/i });
+    await bulk.getByLabel(/verdict/i).selectOption('legitimate');
+    await bulk.getByLabel(/reason/i).selectOption(world.legitimate ?? 'holder_confirms');
+    await bulk.getByLabel(/reason/i).press('Tab');
+    await screenshot(page, 'bulk');
+    await bulk.getByRole('button', { name: /decide/i }).click();
+    const asked = page.getByRole('dialog').filter({ visible: true });
+    assert.match(await asked.innerText(), /2 alerts/, 'it says how many before it is done');
+    await asked.getByRole('button', { name: /yes/i }).click();
+    for (const { id } of both) await stored(page, id, 'is legitimate', isResolved('legitimate'));
+    await until('the rows are gone', async () => (await rowOf(both[0]).count()) + (await rowOf(both[1]).count()) === 0);
+    await press(page, 'u');
+    for (const { id } of both) await stored(page, id, 'is open again', ({ state }) => state === 'open');
+    await until('the rows are back', async () => (await rowOf(both[0]).count()) + (await rowOf(both[1]).count()) === 2);
+  },
+
+  async by_key_in_the_list(world) {
+    const page = await desk(world);
+    const lower = await raise(world, page);
+    const upper = await raise(world, page);
+    await page.goto('/queue');
+    const focused = () => page.evaluate(() => document.activeElement.getAttribute('href'));
+    await press(page, 'j');
+    const places = [];
+    for (let step = 0; step < 20 && !places.includes(addressOf(lower.id)); step += 1) {
+      places.push(await focused());
+      await press(page, 'j');
+    }
+    assert.ok(places.includes(addressOf(upper.id)) && places.includes(addressOf(lower.id)), `j came to ${places}`);
+    await page.goto('/queue');
+    await press(page, 'j', 'j', 'k');
+    const first = await focused();
+    // The rows come anew under the focus, which stays where it is.
+    await send(world, { card_id: lower.payment.card_id });
+    await page.waitForTimeout(2_500);
+    assert.equal(await focused(), first, 'the focus stays on its row');
+    await press(page, 'Enter');
+    await until('the row is opened', () => new URL(page.url()).pathname === first);
+    await press(page, 'g', 'q');
+    await until('the queue', () => new URL(page.url()).pathname === '/queue');
+    await press(page, '/');
+    await page.keyboard.type(lower.payment.transaction_id);
+    await press(page, 'Enter');
+    await until('what was searched for', () => new URL(page.url()).pathname === '/search');
+    await page.locator(`main a[href="${addressOf(lower.id)}"]`).waitFor();
+  },
+
+  async snooze_and_escalate(world) {
+    const page = await desk(world);
+    const [one, other] = [await raise(world, page), await raise(world, page)];
+    await visit(page, one.id);
+    await press(page, 's');
+    await page.getByRole('dialog').getByRole('button', { name: '4 hours' }).click();
+    await stored(page, one.id, 'sleeps', ({ state, snoozed_until }) => state === 'snoozed' && snoozed_until);
+    await press(page, 'u');
+    await stored(page, one.id, 'is open again', ({ state }) => state === 'open');
+    await visit(page, other.id);
+    await press(page, 'e');
+    await page.getByRole('dialog').getByLabel(/why/i).fill('seven cards, one device');
+    await page.getByRole('dialog').getByRole('button', { name: /escalate/i }).click();
+    const escalated = await stored(page, other.id, 'is escalated', (alert) => alert.escalated);
+    assert.ok(escalated.notes.some(({ text }) => text === 'seven cards, one device'));
+  },
+
+  async note_take_and_reveal(world) {
+    const page = await desk(world);
+    const { id, payment } = await raise(world, page);
+    await visit(page, id);
+    await press(page, 't');
+    await stored(page, id, 'is held', ({ holder }) => holder === world.analyst.name);
+    await page.getByRole('button', { name: /give back/i }).waitFor();
+    await press(page, 'n');
+    await page.keyboard.type('called, no answer');
+    await page.getByRole('button', { name: /save the note/i }).click();
+    await stored(page, id, 'has the note', ({ notes }) => notes.some(({ text }) => text === 'called, no answer'));
+    await until('an empty box', async () => (await note(page).inputValue()) === '');
+    await sees(page, 'called, no answer');
+    assert.ok(!(await page.content()).includes(payment.card_id), 'the card is masked');
+    await page.getByRole('button', { name: /show whole/i }).click();
+    await sees(page, payment.card_id);
+    await press(page, 'Escape', 't');
+    await stored(page, id, 'is given back', ({ holder }) => holder === null);
+  },
+
+  async new_hit_while_typing(world) {
+    const page = await desk(world);
+    const { id, payment } = await raise(world, page);
+    await visit(page, id);
+    await press(page, 't');
+    await stored(page, id, 'is held', ({ holder }) => holder === world.analyst.name);
+    await press(page, '1');
+    await reason(page).selectOption(world.fraud ?? 'card_stolen');
+    await press(page, 'Escape', 'n');
+    await page.keyboard.type('half a');
+    await send(world, { card_id: payment.card_id });
+    await sees(page, /1 new hit/);
+    await page.keyboard.type(' thought');
+    assert.equal(await note(page).inputValue(), 'half a thought', 'what is typed goes on');
+    assert.equal(await reason(page).inputValue(), world.fraud ?? 'card_stolen', 'what was chosen stays');
+    await sees(page, '2 payments');
+    await screenshot(page, 'alert-new-hit');
+  },
+
+  async signed_out_while_typing(world) {
+    const page = await desk(world);
+    const { id } = await raise(world, page);
+    await visit(page, id);
+    await press(page, 'n');
+    await page.keyboard.type('not lost');
+    await press(page, 'Escape');
+    await page.context().clearCookies();
+    await decide(page, 'fraud', world.fraud ?? 'card_stolen');
+    await sees(page, /signed out/i);
+    assert.equal(await note(page).inputValue(), 'not lost');
+    await screenshot(page, 'alert-signed-out');
+    await signIn(page, world.base, world.analyst.name, world.analyst.password);
+    assert.equal((await alertOf(page, id)).state, 'open', 'nothing was saved');
+    await visit(page, id);
+    await until('the note', async () => (await note(page).inputValue()) === 'not lost');
+  },
+
+  async filters(world) {
+    const page = await desk(world);
+    await page.goto('/queue?which=late&order=amount');
+    const name = `mine ${randomUUID().slice(0, 8)}`;
+    await page.getByText('Saved filters').click();
+    await page.getByLabel(/keep this one as/i).fill(name);
+    await page.getByLabel(/keep this one as/i).press('Enter');
+    await until('it is kept', async () => (await ask(page, '/v1/filters')).filters.some((one) => one.name === name));
+    await page.goto('/queue');
+    await page.getByText('Saved filters').click();
+    await page.getByRole('link', { name }).click();
+    await until('its query', () => page.url().endsWith('/queue?which=late&order=amount'));
+    await page.getByText('Saved filters').click();
+    await page.getByRole('button', { name: `Remove filter ${name}` }).click();
+    await until('it is gone', async () => !(await ask(page, '/v1/filters')).filters.some((one) => one.name === name));
+    await page.goto('/queue');
+    await page.getByText('Columns').click();
+    await page.getByLabel('Score').uncheck();
+    await page.reload();
+    assert.equal(await page.getByRole('columnheader', { name: 'Score' }).count(), 0, 'a hidden column stays hidden');
+  },
+
+  async chargebacks(world) {
+    const page = await desk(world, {}, world.second);
+    await page.goto('/dashboard');
+    const file = { name: 'file.csv', mimeType: 'text/csv', buffer: Buffer.from(world.chargebacks ?? 'transaction_id\ntx-1\n') };
+    await page.getByLabel('File').setInputFiles(file);
+    await page.getByRole('button', { name: /hand in/i }).click();
+    await sees(page, /taken|refused/);
+  },
+
+  async sign_out(world) {
+    const page = await desk(world);
+    await page.getByRole('button', { name: /sign out/i }).click();
+    await until('the sign-in page', () => new URL(page.url()).pathname === '/sign-in');
+    await page.goto('/queue');
+    assert.equal(new URL(page.url()).pathname, '/sign-in');
+  },
 };
 
 await run(scenarios, knobs(), process.argv.slice(3));

@@ -39,6 +39,8 @@ mod kill;
 mod openapi;
 #[path = "suite/parts.rs"]
 mod parts;
+#[path = "suite/queue.rs"]
+mod queue;
 #[path = "suite/reload.rs"]
 mod reload;
 #[path = "suite/replay.rs"]

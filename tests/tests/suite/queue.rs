@@ -1,0 +1,317 @@
+//! The analysts' queue from outside: its contract on a real Postgres, people who work it while the process is killed,
+//! a database that is away, and the pages in a real Chromium.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use harness::browser::browser;
+use harness::caller::{address, ask, client, open};
+use harness::kafka::{World, read};
+use harness::postgres::Postgres;
+use harness::process::{Process, binary, until};
+use harness::servers::Servers;
+use reqwest::blocking::Client;
+use schemas::contract::Contract;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tripline::clock::{Clock, SystemClock};
+
+/// How often the process is killed under those who work the queue, on each database; `TRIPLINE_KILLS=20` by hand.
+fn kills() -> usize {
+    std::env::var("TRIPLINE_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(3)
+}
+
+/// A payment that is reviewed, on a card of its own.
+fn payment(id: &str) -> Value {
+    let now_ms = SystemClock::default().now().wall_ms;
+    json!({"transaction_id": id, "event_time": now_ms, "amount_minor": 1_250, "currency": "EUR",
+           "card_id": format!("card-{id}"), "merchant_id": "shop-1", "country": "DE"})
+}
+
+fn world(name: &str) -> World {
+    World::new(Servers::shared(), name, 2)
+}
+
+/// Tells the queue's part of the API something; status and body.
+fn tell(
+    client: &Client,
+    base: &str,
+    method: &str,
+    path: &str,
+    body: Option<&Value>,
+    version: Option<i64>,
+) -> Option<(u16, Value)> {
+    let url = format!("http://{base}{path}");
+    let mut request = client.request(method.parse().unwrap(), url).bearer_auth(World::key());
+    if let Some(body) = body {
+        request = request.json(body);
+    }
+    if let Some(version) = version {
+        request = request.header("if-match", format!("\"{version}\""));
+    }
+    let answer = request.send().ok()?;
+    let status = answer.status().as_u16();
+    let text = answer.text().ok()?;
+    Some((status, serde_json::from_str(&text).unwrap_or_default()))
+}
+
+/// Decides payments over REST until there are so many alerts.
+fn raise(base: &str, from: usize, count: usize) {
+    let client = client();
+    for n in from..from + count {
+        let told = ask(&client, base, &World::key(), "", &payment(&format!("t{n}")), None).unwrap();
+        assert_eq!(told.status, 200, "{told:?}");
+    }
+    until("the alerts are in the queue", Duration::from_secs(60), || {
+        let board = tell(&client, base, "GET", "/v1/dashboard", None, None);
+        board.is_some_and(|(_, board)| board["open"].as_u64() >= Some(count as u64))
+    });
+}
+
+#[test]
+fn i9_the_contract_holds_on_postgres() {
+    if crate::fast() {
+        return;
+    }
+    let deps = std::env::current_exe().unwrap().parent().unwrap().to_owned();
+    let built = std::fs::read_dir(deps).unwrap().map(|entry| entry.unwrap().path()).filter(|path| {
+        let name = path.file_name().unwrap().to_string_lossy();
+        name.starts_with("contract-") && path.extension().is_none()
+    });
+    // The feature store has a contract of its own: the queue's is asked for one of its tests.
+    let is_queues = |path: &std::path::PathBuf| {
+        let listed = Command::new(path).arg("--list").output().unwrap().stdout;
+        String::from_utf8_lossy(&listed).contains("a_hundred_who_claim_at_once")
+    };
+    let newest = built.filter(is_queues).max_by_key(|path| path.metadata().unwrap().modified().unwrap());
+    let contract =
+        newest.expect("the queue's contract is built: cargo build --release --workspace --all-targets");
+    let out = Command::new(contract)
+        .arg("--nocapture")
+        .env("TRIPLINE_POSTGRES", Servers::postgres().create_database("contract"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&out.stdout);
+    assert!(out.status.success(), "{said}\n{}", String::from_utf8_lossy(&out.stderr));
+    assert!(said.contains("postgres: "), "it ran on SQLite only:\n{said}");
+    said.lines().filter(|line| line.contains(" claims in ")).for_each(|line| println!("{line}"));
+}
+
+#[derive(Deserialize)]
+struct Label {
+    transaction_id: String,
+    fraud: bool,
+    label_time: i64,
+    source: String,
+}
+
+/// What was acknowledged: the disposition by alert.
+type Told = Mutex<BTreeMap<String, &'static str>>;
+
+/// Works the queue until it is told to stop: claims the next, and says a verdict on it.
+fn work(base: &str, place: usize, stop: &AtomicBool, told: &Told, actions: &AtomicUsize) {
+    let client = client();
+    while !stop.load(Ordering::Relaxed) {
+        let Some((200, alert)) = tell(&client, base, "POST", "/v1/alerts/claim-next", None, None) else {
+            std::thread::sleep(Duration::from_millis(20));
+            continue;
+        };
+        let (id, version) = (alert["alert_id"].as_str().unwrap(), alert["version"].as_i64().unwrap());
+        let (disposition, reason) = [("fraud", "card_copied"), ("legitimate", "travel")][place % 2];
+        let body = json!({ "disposition": disposition, "reason": reason });
+        let path = format!("/v1/alerts/{id}/resolve");
+        if let Some((200, done)) = tell(&client, base, "POST", &path, Some(&body), Some(version)) {
+            assert_eq!(done["state"], "resolved", "{done}");
+            let before = told.lock().unwrap().insert(id.to_owned(), disposition);
+            assert_eq!(before, None, "{id} was given and decided twice");
+            actions.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Kills the process under those who work, starts it again, and looks at what they were told.
+fn killed(name: &str, sets: &[&str]) {
+    let world = world(name);
+    let sets = [sets, &["queue.undo=\"1s\"", "queue.lease=\"2s\"", "queue.entity=\"card\""]].concat();
+    let (mut process, count) = (world.serve(&sets, &[]), 200 * (kills() + 1));
+    let mut base = address(&process);
+    open(&base, &World::key(), &payment("dry"));
+    raise(&base, 0, count);
+    let (told, actions) = (Told::default(), AtomicUsize::new(0));
+    for round in 0..=kills() {
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for place in 0..4 {
+                let (base, stop, told, actions) = (&base, &stop, &told, &actions);
+                scope.spawn(move || work(base, place, stop, told, actions));
+            }
+            std::thread::sleep(Duration::from_millis(900));
+            if round < kills() {
+                process.kill9();
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+        if round < kills() {
+            process = world.serve(&sets, &[]);
+            base = address(&process);
+            open(&base, &World::key(), &payment("dry"));
+        }
+    }
+    compared(&world, &base, told.into_inner().unwrap());
+    process.signal("TERM");
+    assert!(process.wait(Duration::from_secs(15)).success(), "{}", process.log_tail());
+    verified(&world, &sets);
+    println!(
+        "{name}: {} kills, {} verdicts acknowledged, none lost",
+        kills(),
+        actions.load(Ordering::Relaxed)
+    );
+}
+
+/// Each verdict that was acknowledged stands, and its label is in the topic, once or the same again.
+fn compared(world: &World, base: &str, told: BTreeMap<String, &'static str>) {
+    let client = client();
+    let mut wanted = BTreeMap::new();
+    for (id, disposition) in &told {
+        let (_, alert) = tell(&client, base, "GET", &format!("/v1/alerts/{id}"), None, None).unwrap();
+        assert_eq!(
+            (&alert["state"], &alert["disposition"]),
+            (&json!("resolved"), &json!(disposition)),
+            "{id}"
+        );
+        let verdicts =
+            alert["history"].as_array().unwrap().iter().filter(|entry| entry["action"] == "resolve");
+        assert_eq!(verdicts.count(), 1, "{id}: {}", alert["history"]);
+        let payment = alert["payments"][0]["transaction_id"].as_str().unwrap().to_owned();
+        wanted.insert(payment, *disposition == "fraud");
+    }
+    assert!(wanted.len() > 20, "only {} verdicts", wanted.len());
+    let mut found: BTreeMap<String, (bool, i64)> = BTreeMap::new();
+    until("all labels are in the topic", Duration::from_secs(60), || {
+        found.clear();
+        for label in read::<Label>(Contract::Label, &world.servers.read(&world.topic("labels"))) {
+            assert_eq!(label.source, "analyst");
+            let new = (label.fraud, label.label_time);
+            let before = found.insert(label.transaction_id.clone(), new);
+            assert!(
+                before.is_none_or(|before| before == new),
+                "{} was labelled in two ways",
+                label.transaction_id
+            );
+        }
+        wanted.keys().all(|id| found.contains_key(id))
+    });
+    for (id, fraud) in &wanted {
+        assert_eq!(found[id].0, *fraud, "{id}");
+    }
+}
+
+/// `tripline audit verify` finds nothing wrong.
+fn verified(world: &World, sets: &[&str]) {
+    let mut command = Command::new(binary());
+    command.args(["audit", "verify", "--json", "--config"]).arg(world.path("tripline.toml"));
+    sets.iter().for_each(|set| _ = command.args(["--set", set]));
+    let out = command.output().unwrap();
+    let said = String::from_utf8_lossy(&out.stdout);
+    assert!(out.status.success(), "{said}{}", String::from_utf8_lossy(&out.stderr));
+    let said: Value = serde_json::from_str(&said).unwrap();
+    assert!(said["entries"].as_u64().unwrap() > 40 && said["findings"] == json!([]), "{said}");
+}
+
+#[test]
+fn i9_kill_9_under_those_who_work_on_sqlite() {
+    if !crate::fast() {
+        killed("queue-sqlite", &[]);
+    }
+}
+
+#[test]
+fn i9_kill_9_under_those_who_work_on_postgres() {
+    if crate::fast() {
+        return;
+    }
+    let url = format!("queue.url=\"{}\"", Servers::postgres().create_database("queue"));
+    killed("queue-postgres", &[&url]);
+}
+
+#[test]
+fn a_database_that_is_away_is_said_and_nothing_is_lost() {
+    if crate::fast() {
+        return;
+    }
+    let (world, own) = (world("queue-away"), Postgres::start());
+    let url = format!("queue.url=\"{}\"", own.create_database("queue"));
+    let mut process = world.serve(&[&url, "queue.entity=\"card\""], &[]);
+    let (base, client) = (address(&process), client());
+    open(&base, &World::key(), &payment("dry"));
+    raise(&base, 0, 5);
+    let (_, claimed) = tell(&client, &base, "POST", "/v1/alerts/claim-next", None, None).unwrap();
+    own.stop("KILL");
+    let path = format!("/v1/alerts/{}/resolve", claimed["alert_id"].as_str().unwrap());
+    let body = json!({ "disposition": "fraud", "reason": "card_copied" });
+    let version = claimed["version"].as_i64();
+    let (status, problem) = tell(&client, &base, "POST", &path, Some(&body), version).unwrap();
+    assert_eq!((status, &problem["code"]), (503, &json!("queue_unavailable")), "{problem}");
+    // Payments are decided all the same, and their alerts wait in the topic.
+    for n in 5..8 {
+        assert_eq!(
+            ask(&client, &base, &World::key(), "", &payment(&format!("t{n}")), None).unwrap().status,
+            200
+        );
+    }
+    own.again();
+    until("the alerts are in the queue", Duration::from_secs(60), || {
+        let board = tell(&client, &base, "GET", "/v1/dashboard", None, None);
+        board.is_some_and(|(_, board)| board["open"] == json!(8))
+    });
+    let (status, done) = tell(&client, &base, "POST", &path, Some(&body), version).unwrap();
+    assert_eq!(
+        (status, &done["state"]),
+        (200, &json!("resolved")),
+        "what was refused had not been done: {done}"
+    );
+    process.signal("TERM");
+    assert!(process.wait(Duration::from_secs(15)).success(), "{}", process.log_tail());
+}
+
+/// An account, by the command that makes one.
+fn account(world: &World, name: &str) -> Value {
+    let password = format!("a good password of {name}");
+    let mut command = Command::new(binary());
+    command.args(["user", "add", name, "--role", name, "--config"]).arg(world.path("tripline.toml"));
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    writeln!(child.stdin.take().unwrap(), "{password}").unwrap();
+    assert!(child.wait().unwrap().success(), "tripline user add {name}");
+    json!({ "name": name, "password": password })
+}
+
+fn score(base: &str) -> Value {
+    json!({ "url": format!("http://{base}/v1/score"), "key": World::key(), "payment": payment("browser") })
+}
+
+#[test]
+fn the_pages_in_a_browser() {
+    if crate::fast() {
+        return;
+    }
+    let serve = |name: &str, sets: &[&str]| -> (World, Process, String) {
+        let world = world(name);
+        let process = world.serve(&[sets, &["queue.entity=\"card\""]].concat(), &[]);
+        let base = address(&process);
+        open(&base, &World::key(), &payment("dry"));
+        (world, process, base)
+    };
+    let (world, _process, base) = serve("queue-pages", &[]);
+    let (short_world, _short, short) = serve("queue-short", &["queue.lease=\"3s\""]);
+    let (analyst, lead) = (account(&world, "analyst"), account(&world, "lead"));
+    account(&short_world, "analyst");
+    account(&short_world, "lead");
+    let knobs = json!({ "base": format!("http://{base}"), "analyst": analyst, "second": lead, "score": score(&base),
+        "short": { "base": format!("http://{short}"), "score": score(&short), "lease_ms": 3_000 } });
+    browser("queue", &knobs, &[]);
+}

@@ -366,8 +366,11 @@ const scenarios = {
     assert.equal(await focused(), first, 'the focus stays on its row');
     await press(page, 'Enter');
     await until('the row is opened', () => new URL(page.url()).pathname === first);
+    // The keys are there once the page's scripts are.
+    await page.waitForLoadState('load');
     await press(page, 'g', 'q');
     await until('the queue', () => new URL(page.url()).pathname === '/queue');
+    await page.waitForLoadState('load');
     await press(page, '/');
     await page.keyboard.type(lower.payment.transaction_id);
     await press(page, 'Enter');

@@ -13,7 +13,7 @@ use harness::caller::{address, ask, client, open};
 use harness::kafka::{World, read};
 use harness::postgres::Postgres;
 use harness::process::{Process, binary, until};
-use harness::servers::Servers;
+use harness::servers::{Servers, root};
 use reqwest::blocking::Client;
 use schemas::contract::Contract;
 use serde::Deserialize;
@@ -278,6 +278,29 @@ fn a_database_that_is_away_is_said_and_nothing_is_lost() {
     assert!(process.wait(Duration::from_secs(15)).success(), "{}", process.log_tail());
 }
 
+/// The demo's features, policy and model: payments have scores there, so alerts have ranks.
+fn demo_world(name: &str) -> World {
+    let file = |name: &str| std::fs::read_to_string(root().join("deploy/examples/demo").join(name)).unwrap();
+    let config = file("tripline.toml");
+    let payment = &config[config.find("[payment]").unwrap()..config.find("[kafka]").unwrap()];
+    let models = format!("[models]\npath = {:?}\nlive = \"demo\"\n", root().join("models/artifacts"));
+    World::of(
+        Servers::shared(),
+        name,
+        2,
+        &format!("{models}{payment}"),
+        &file("features.toml"),
+        &file("policy.toml"),
+    )
+}
+
+fn demo_payment(id: &str) -> Value {
+    let mut payment = payment(id);
+    payment["device_id"] = json!("device-1");
+    payment["channel"] = json!("online");
+    payment
+}
+
 /// An account, by the command that makes one.
 fn account(world: &World, name: &str) -> Value {
     let password = format!("a good password of {name}");
@@ -291,7 +314,7 @@ fn account(world: &World, name: &str) -> Value {
 }
 
 fn score(base: &str) -> Value {
-    json!({ "url": format!("http://{base}/v1/score"), "key": World::key(), "payment": payment("browser") })
+    json!({ "url": format!("http://{base}/v1/score"), "key": World::key(), "payment": demo_payment("browser") })
 }
 
 #[test]
@@ -300,10 +323,10 @@ fn the_pages_in_a_browser() {
         return;
     }
     let serve = |name: &str, sets: &[&str]| -> (World, Process, String) {
-        let world = world(name);
-        let process = world.serve(&[sets, &["queue.entity=\"card\""]].concat(), &[]);
+        let world = demo_world(name);
+        let process = world.serve(sets, &[]);
         let base = address(&process);
-        open(&base, &World::key(), &payment("dry"));
+        open(&base, &World::key(), &demo_payment("dry"));
         (world, process, base)
     };
     let (world, _process, base) = serve("queue-pages", &[]);

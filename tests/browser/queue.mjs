@@ -39,6 +39,8 @@ async function send({ score }, changed = {}) {
     amount_minor: amountMinor,
     ...changed,
   };
+  // What comes after stands above this one too.
+  amountMinor = Math.max(amountMinor, payment.amount_minor);
   const answer = await fetch(score.url, {
     method: 'POST',
     headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${score.key}` },

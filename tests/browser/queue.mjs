@@ -341,6 +341,7 @@ const scenarios = {
     await asked.getByRole('button', { name: /yes/i }).click();
     for (const { id } of both) await stored(page, id, 'is legitimate', isResolved('legitimate'));
     await until('the rows are gone', async () => (await rowOf(both[0]).count()) + (await rowOf(both[1]).count()) === 0);
+    await page.getByRole('button', { name: /undo/i }).first().waitFor();
     await press(page, 'u');
     for (const { id } of both) await stored(page, id, 'is open again', ({ state }) => state === 'open');
     await until('the rows are back', async () => (await rowOf(both[0]).count()) + (await rowOf(both[1]).count()) === 2);

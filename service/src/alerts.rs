@@ -41,6 +41,9 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// How often it is looked what changed, while somebody listens.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// A transaction has its time before it is durable: so long before, at most, on a bad day.
+const SLOWEST_MS: i64 = 10_000;
+
 /// Changes that a listener may be behind.
 const CHANGES: usize = 1_024;
 
@@ -181,8 +184,8 @@ async fn look(desk: Arc<Desk>) {
             told.clear();
             continue;
         }
-        // A little is seen twice, so that a transaction that took its time is not passed over.
-        let Ok(changes) = queue.changes(since_ms - 2_000).await else { continue };
+        // Some is looked at again, so that a transaction that took its time is not passed over; it is told once.
+        let Ok(changes) = queue.changes(since_ms - SLOWEST_MS).await else { continue };
         for change in changes {
             since_ms = since_ms.max(change.changed_ms);
             if told.insert(change.alert_id.clone(), change.version) != Some(change.version) {

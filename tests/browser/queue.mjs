@@ -389,6 +389,8 @@ const scenarios = {
     await page.getByRole('dialog').getByRole('button', { name: '4 hours' }).click();
     await stored(page, one.id, 'sleeps', ({ state, snoozed_until }) => state === 'snoozed' && snoozed_until);
     // It is offered once the page has the answer, which the store has before.
+    await until('the next one, or the queue', () => new URL(page.url()).pathname !== addressOf(one.id));
+    await page.waitForLoadState('load');
     await page.getByRole('button', { name: /undo/i }).first().waitFor();
     await press(page, 'u');
     await stored(page, one.id, 'is open again', ({ state }) => state === 'open');
@@ -463,7 +465,8 @@ const scenarios = {
     const name = `mine ${randomUUID().slice(0, 8)}`;
     await page.getByText('Saved filters').click();
     await page.getByLabel(/keep this one as/i).fill(name);
-    await page.getByLabel(/keep this one as/i).press('Enter');
+    // The page comes anew with it.
+    await Promise.all([page.waitForEvent('load'), page.getByLabel(/keep this one as/i).press('Enter')]);
     await until('it is kept', async () => (await ask(page, '/v1/filters')).filters.some((one) => one.name === name));
     await page.goto('/queue');
     await page.getByText('Saved filters').click();

@@ -15,18 +15,32 @@ export const main = () => document.querySelector("main[data-alert]");
 let ahead = null;
 let peeking = null;
 let isBusy = false;
+let running = Promise.resolve();
+let waits = false;
 let missed = null;
 
 /** One change at a time: a key that is pressed twice does nothing twice. */
 export async function once(does) {
   if (isBusy) return;
   isBusy = true;
-  try {
-    await does();
-  } finally {
-    isBusy = false;
-    if (missed) changedMeanwhile(missed);
-  }
+  running = (async () => {
+    try {
+      await does();
+    } finally {
+      isBusy = false;
+      if (missed) changedMeanwhile(missed);
+    }
+  })();
+  await running;
+}
+
+/** The same, but not dropped while another runs: for undo, which is pressed when something just went wrong. */
+export async function afterwards(does) {
+  if (waits) return;
+  waits = true;
+  while (isBusy) await running.catch(() => {});
+  waits = false;
+  await once(does);
 }
 
 // --- Which alert is shown --------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 // The analysts' pages come alive: keys, and what belongs to which page. Everything can be read without this.
 
-import { alertPage, approve, assign, changedMeanwhile, choose, escalate, main, next, once, prefetch, refresh, reject, snooze, take } from "./queue-alert.js";
+import { afterwards, alertPage, approve, assign, changedMeanwhile, choose, escalate, main, next, once, prefetch, refresh, reject, snooze, take } from "./queue-alert.js";
 import { send, trouble } from "./queue-ask.js";
 import { prune, tick } from "./queue-draft.js";
 import { listPage, move, open, reload, select, stir } from "./queue-list.js";
@@ -22,7 +22,7 @@ const everywhere = {
   "/": () => (at("search").focus(), at("search").select()),
   "?": () => asked("help"),
   c: () => maySay() && once(next),
-  u: () => maySay() && once(undo),
+  u: () => maySay() && afterwards(undo),
 };
 const inList = { j: () => move(1), k: () => move(-1), x: select, Enter: open };
 const onAlert = {
@@ -115,6 +115,7 @@ addEventListener("keydown", pressed);
 setInterval(tick, 1_000);
 at("help-button").addEventListener("click", () => asked("help"));
 at("claim-next")?.addEventListener("click", () => once(next));
-document.addEventListener("click", ({ target }) => target.closest("#undo") && once(undo));
+document.addEventListener("click", ({ target }) => target.closest("#undo") && afterwards(undo));
 at("chargebacks")?.addEventListener("submit", chargebacks);
-listen(changed, () => (main() ? refresh() : page === "list" && reload()));
+// After a gap anything may have changed, and is said like any change.
+listen(changed, () => changed(null));

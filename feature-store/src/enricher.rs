@@ -17,7 +17,7 @@ use crate::files::FileOptions;
 use crate::identity::{Day, EntityRow, Identity, NO_TIE, TransactionKey};
 use crate::state::{Bounds, Scratch};
 use crate::store::embedded::{Embedded, Restored};
-use crate::store::{Store, StoreError};
+use crate::store::{Source, Store, StoreError, Topic};
 
 mod checkpoint;
 mod preview;
@@ -62,6 +62,8 @@ pub struct Enriched {
     pub versions: SmallVec<[Option<u64>; 4]>,
     /// Whether a window reached behind what is kept.
     pub approximate: bool,
+    /// For each partition of the labels topic the offset of the next label that is to be applied.
+    pub labels_until: SmallVec<[i64; 4]>,
 }
 
 /// What applying a label came to.
@@ -160,6 +162,16 @@ impl Enricher {
         self.identity.len()
     }
 
+    /// How far the labels topic is applied: the next offset of each of its partitions.
+    fn labels_until(&self) -> SmallVec<[i64; 4]> {
+        let mut until = SmallVec::new();
+        for (source, last) in self.store.fences().range(Source { topic: Topic::Labels, partition: 0 }..) {
+            until.resize(usize::try_from(source.partition).unwrap_or(0), 0);
+            until.push(last + 1);
+        }
+        until
+    }
+
     /// Labels waiting for their payments, and how many had to be dropped.
     pub fn waiting(&self) -> (usize, u64) {
         (self.waiting.len(), self.waiting.dropped())
@@ -215,7 +227,8 @@ impl Enricher {
         }
         let definitions = Arc::clone(&self.definitions);
         request_features(&definitions, payment, vector);
-        let mut enriched = Enriched { versions: SmallVec::new(), approximate: false };
+        let labels_until = self.labels_until();
+        let mut enriched = Enriched { versions: SmallVec::new(), approximate: false, labels_until };
         let mut rows: SmallVec<[EntityRow; 4]> = SmallVec::new();
         for (entity, plan) in definitions.plans.iter().enumerate() {
             let key = payment.entities.get(entity).and_then(Option::as_deref).filter(|_| plan.is_used());

@@ -107,6 +107,9 @@ pub struct Decision {
     /// The entities of the payment, each with the version that the decision saw.
     #[serde(default)]
     pub entities: Vec<EntityVersion>,
+    /// For each partition of the labels topic the offset of the next label that was to be applied.
+    #[serde(default)]
+    pub labels_until: Vec<i64>,
     /// The live model as `name/version`.
     #[serde(default)]
     pub model: Option<Name>,

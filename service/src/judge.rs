@@ -131,6 +131,7 @@ impl Judge {
             segment: outcome.segment,
             features: self.features(vector),
             entities: self.entities(payment, seen),
+            labels_until: seen.labels_until.to_vec(),
             model,
             policy: deciders.policy.version().clone(),
             features_version: self.features_version.clone(),

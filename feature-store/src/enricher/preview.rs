@@ -26,6 +26,7 @@ pub type Ahead = SmallVec<[Vec<Arc<Payment>>; 4]>;
 pub struct Glimpse {
     states: SmallVec<[Option<EntityState>; 4]>,
     bounds: Bounds,
+    labels_until: SmallVec<[i64; 4]>,
 }
 
 /// One entity's features.
@@ -57,7 +58,7 @@ impl Enricher {
                 }),
             });
         }
-        Ok(Glimpse { states, bounds: self.bounds })
+        Ok(Glimpse { states, bounds: self.bounds, labels_until: self.labels_until() })
     }
 
     /// The features of one entity, by its place in the mapping, at a time; `None` if it was never met.
@@ -92,7 +93,8 @@ impl Glimpse {
         vector: &mut [FeatureValue],
     ) -> Enriched {
         let mut scratch = Scratch::default();
-        let mut enriched = Enriched { versions: SmallVec::new(), approximate: false };
+        let labels_until = std::mem::take(&mut self.labels_until);
+        let mut enriched = Enriched { versions: SmallVec::new(), approximate: false, labels_until };
         request_features(definitions, payment, vector);
         for (entity, (plan, state)) in definitions.plans.iter().zip(&mut self.states).enumerate() {
             let Some(state) = state else {

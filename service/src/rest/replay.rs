@@ -138,7 +138,8 @@ impl Rest {
         let deciders = Deciders { model: now.model, policy, lists: now.lists };
         let lack = recorded.fallback.as_deref();
         let lack = lack.and_then(|word| Lack::ALL.into_iter().find(|lack| lack.as_str() == word));
-        let seen = Enriched { versions: SmallVec::new(), approximate: recorded.approximate };
+        let (approximate, labels_until) = (recorded.approximate, recorded.labels_until.clone().into());
+        let seen = Enriched { versions: SmallVec::new(), approximate, labels_until };
         let case = Case { payment: &payment, seen: &seen, vector, score, lack };
         let written = Written {
             door: recorded.door,

@@ -64,6 +64,7 @@ fn decision(transaction: &str, verdict: Verdict) -> Decision {
         schema_id: 0,
         fallback: None,
         approximate: false,
+        labels_until: Vec::new(),
         source_partition: 0,
         source_offset: 0,
         latency_us: Latency::default(),

@@ -198,7 +198,11 @@ impl Rest {
     ) -> Made {
         let began = Instant::now();
         let unseen = View {
-            enriched: Enriched { versions: SmallVec::new(), approximate: false, labels_until: SmallVec::new() },
+            enriched: Enriched {
+                versions: SmallVec::new(),
+                approximate: false,
+                labels_until: SmallVec::new(),
+            },
             vector: vec![FeatureValue::Null; engine.judge.width()],
             ahead: Ahead::new(),
             took_us: 0,

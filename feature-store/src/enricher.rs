@@ -162,12 +162,16 @@ impl Enricher {
         self.identity.len()
     }
 
-    /// How far the labels topic is applied: the next offset of each of its partitions.
+    /// How far the labels topic is applied: the next offset of each of its partitions, at least of the first: none at
+    /// all would read as not recorded.
     fn labels_until(&self) -> SmallVec<[i64; 4]> {
         let mut until = SmallVec::new();
         for (source, last) in self.store.fences().range(Source { topic: Topic::Labels, partition: 0 }..) {
             until.resize(usize::try_from(source.partition).unwrap_or(0), 0);
             until.push(last + 1);
+        }
+        if until.is_empty() {
+            until.push(0);
         }
         until
     }

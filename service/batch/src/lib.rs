@@ -1,0 +1,3 @@
+//! The batch path: what the live answers are proved with.
+
+pub mod kernel;

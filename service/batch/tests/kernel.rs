@@ -1,0 +1,464 @@
+//! The kernel against the stream: the same events through the live feature store, whose answers and versions are
+//! recorded as decisions record them. As of the log every value must be the same to the last bit, whatever came late,
+//! twice, early or from callers. By event time it must be what the naive definition gives.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+use std::sync::Arc;
+
+use batch::kernel::{Kernel, Order, Recorded, Standing};
+use feature_store::definition::{Aggregate, Definitions, Kind, Vocabulary, Windowed};
+use feature_store::enricher::{Applied, Enriched, Enricher, Limits};
+use feature_store::files::FileOptions;
+use feature_store::store::{Batch, Source, Store, Topic};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use schemas::mapping::FieldKind;
+use schemas::payment::{AmountMinor, ContentHash, Currency, FieldValue, Label, LabelSource, Payment};
+use schemas::time::{DurationMs, EventTime};
+use schemas::value::FeatureValue;
+use smallvec::smallvec;
+
+const FEATURES: &str = r#"
+[[feature]]
+name = "hour"
+request = "hour"
+[[feature]]
+name = "weekday"
+request = "weekday"
+[[feature]]
+name = "night"
+request = "night"
+[[feature]]
+name = "n"
+entity = "card"
+aggregate = "count"
+window = "20s"
+[[feature]]
+name = "n_before"
+entity = "card"
+aggregate = "count"
+window = "20s"
+include_current = false
+[[feature]]
+name = "n_online"
+entity = "card"
+aggregate = "count"
+window = "20s"
+where = { channel = "online" }
+[[feature]]
+name = "sum"
+entity = "card"
+aggregate = "sum"
+of = "amount"
+window = "7s"
+delay = "3s"
+[[feature]]
+name = "mean"
+entity = "card"
+aggregate = "mean"
+of = "amount"
+unit = "major"
+window = "20s"
+[[feature]]
+name = "mean_tip"
+entity = "card"
+aggregate = "mean"
+of = "tip"
+window = "20s"
+[[feature]]
+name = "least"
+entity = "card"
+aggregate = "min"
+of = "tip"
+window = "9s"
+include_current = false
+[[feature]]
+name = "most"
+entity = "merchant"
+aggregate = "max"
+of = "amount"
+unit = "major"
+window = "9s"
+[[feature]]
+name = "channels"
+entity = "merchant"
+aggregate = "distinct"
+of = "channel"
+window = "9s"
+[[feature]]
+name = "since"
+entity = "card"
+aggregate = "time_since_last"
+window = "20s"
+[[feature]]
+name = "since_online"
+entity = "merchant"
+aggregate = "time_since_last"
+window = "5s"
+delay = "1s"
+where = { channel = "online" }
+[[feature]]
+name = "frauds"
+entity = "merchant"
+aggregate = "count"
+of = "label"
+window = "20s"
+delay = "2s"
+[[feature]]
+name = "risk"
+entity = "merchant"
+aggregate = "ratio"
+of = "label"
+window = "20s"
+delay = "1ms"
+empty = 0
+[[feature]]
+name = "risk_online"
+entity = "card"
+aggregate = "ratio"
+of = "label"
+window = "30s"
+delay = "5s"
+where = { channel = "online" }
+"#;
+
+fn definitions() -> Arc<Definitions> {
+    let vocabulary = Vocabulary {
+        entities: vec!["card".to_owned(), "merchant".to_owned()],
+        fields: vec![("channel".to_owned(), FieldKind::Text), ("tip".to_owned(), FieldKind::Integer)],
+    };
+    Arc::new(Definitions::parse("features.toml", FEATURES, &vocabulary).unwrap())
+}
+
+/// What a decision would have recorded.
+struct Seen {
+    payment: Payment,
+    source: (i32, i64),
+    standings: Vec<Option<Standing>>,
+    labels_until: Vec<i64>,
+    vector: Vec<FeatureValue>,
+}
+
+struct World {
+    definitions: Arc<Definitions>,
+    enricher: Enricher,
+    random: StdRng,
+    /// Decided for callers and not applied: the view of each, oldest first.
+    accepted: Vec<(Arc<Payment>, Seen)>,
+    seen: Vec<Seen>,
+    labels: Vec<(i32, i64, Label)>,
+    next: [i64; 2],
+    next_label: [i64; 2],
+    ids: u32,
+    clock_ms: i64,
+    folder: tempfile::TempDir,
+}
+
+const START_MS: i64 = 1_700_000_000_000;
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let (folder, definitions) = (tempfile::tempdir().unwrap(), definitions());
+        let limits = Limits {
+            allowed_lateness: DurationMs(60_000),
+            remember: DurationMs(86_400_000),
+            max_events: 100_000,
+            tile: DurationMs(1_000),
+            waiting_labels: 10_000,
+        };
+        let (enricher, _) = Enricher::open(
+            folder.path(),
+            FileOptions::default(),
+            Arc::clone(&definitions),
+            limits,
+            1_000_000,
+        )
+        .unwrap();
+        Self {
+            definitions,
+            enricher,
+            random: StdRng::seed_from_u64(seed),
+            accepted: Vec::new(),
+            seen: Vec::new(),
+            labels: Vec::new(),
+            next: [0; 2],
+            next_label: [0; 2],
+            ids: 0,
+            clock_ms: START_MS,
+            folder,
+        }
+    }
+
+    fn payment(&mut self) -> Payment {
+        // Many at one time, most in order, some late.
+        self.clock_ms += self.random.random_range(0..3) * 100;
+        let late_ms = if self.random.random_ratio(1, 8) { self.random.random_range(0..80) * 100 } else { 0 };
+        let card = self.random.random_range(0..6);
+        let merchant = self.random.random_range(0..4);
+        self.ids += 1;
+        let channel = match self.random.random_range(0..4) {
+            0 => FieldValue::Null,
+            at => FieldValue::Text(["online", "chip", "atm"][at - 1].into()),
+        };
+        let tip = if self.random.random_ratio(1, 3) {
+            FieldValue::Null
+        } else {
+            FieldValue::Int(self.random.random_range(-5..50))
+        };
+        Payment {
+            transaction_id: format!("tx-{}", self.ids).into(),
+            event_time: EventTime::from_ms(self.clock_ms - late_ms).unwrap(),
+            amount: AmountMinor::new(self.random.random_range(0..10_000)).unwrap(),
+            currency: Currency::parse("EUR").unwrap(),
+            entities: smallvec![
+                Some(format!("card-{card}").into()),
+                (merchant > 0).then(|| format!("merchant-{merchant}").into())
+            ],
+            fields: smallvec![channel, tip],
+            content: ContentHash(u64::from(self.ids)),
+        }
+    }
+
+    fn source(&mut self) -> (i32, i64) {
+        let partition = self.random.random_range(0..2);
+        let offset = self.next[partition];
+        self.next[partition] += 1;
+        (partition as i32, offset)
+    }
+
+    /// A payment comes from the topic.
+    fn apply(&mut self, payment: &Payment) -> (Enriched, Vec<FeatureValue>, (i32, i64)) {
+        let source = self.source();
+        let mut vector = vec![FeatureValue::Null; self.definitions.features.len()];
+        let applied = self.enricher.accepted_payment(source.0, payment, &mut vector).unwrap();
+        self.commit(Topic::Payments, source);
+        let Applied::New(enriched) = applied else { panic!("{applied:?}") };
+        (enriched, vector, source)
+    }
+
+    fn commit(&mut self, topic: Topic, (partition, offset): (i32, i64)) {
+        let source = Source { topic, partition };
+        let prev = self.enricher.store().fence(source);
+        let batch = Batch { source, prev, first: offset, last: offset, note: Vec::new() };
+        self.enricher.store_mut().commit(&batch).unwrap();
+    }
+
+    fn decide(&mut self) {
+        let payment = self.payment();
+        let (enriched, vector, source) = self.apply(&payment);
+        let standing = |version: &Option<u64>| {
+            version.map(|version| Standing { applied: version, state: version - 1, pending: Vec::new() })
+        };
+        let standings = enriched.versions.iter().map(standing).collect();
+        let labels_until = enriched.labels_until.to_vec();
+        self.seen.push(Seen { payment, source, standings, labels_until, vector });
+    }
+
+    /// A caller is answered; his payment comes to the topic later.
+    fn accept(&mut self) {
+        let payment = Arc::new(self.payment());
+        // Of those on their way it is told of some.
+        let told: Vec<Arc<Payment>> = self.accepted.iter().map(|(payment, _)| Arc::clone(payment)).collect();
+        let told: Vec<_> = told.into_iter().filter(|_| self.random.random_ratio(3, 4)).collect();
+        let ahead = (0..2).map(|entity| {
+            let same = told.iter().filter(|one| one.entities[entity] == payment.entities[entity]);
+            same.cloned().collect::<Vec<_>>()
+        });
+        let ahead = ahead.collect();
+        let mut vector = vec![FeatureValue::Null; self.definitions.features.len()];
+        let glimpse = self.enricher.glimpse(&payment).unwrap();
+        let enriched = glimpse.see(&self.definitions, &payment, &ahead, &mut vector);
+        let standings = enriched.versions.iter().zip(&ahead).map(|(version, ahead)| {
+            let pending: Vec<_> = ahead.iter().map(|one| one.transaction_id.to_string()).collect();
+            version.map(|version| Standing { applied: 0, state: version - 1 - pending.len() as u64, pending })
+        });
+        let seen = Seen {
+            payment: (*payment).clone(),
+            source: (0, 0),
+            standings: standings.collect(),
+            labels_until: enriched.labels_until.to_vec(),
+            vector,
+        };
+        self.accepted.push((payment, seen));
+    }
+
+    fn arrive(&mut self) {
+        if self.accepted.is_empty() {
+            return;
+        }
+        let which = self.random.random_range(0..self.accepted.len());
+        let (payment, mut seen) = self.accepted.remove(which);
+        let (enriched, _, source) = self.apply(&payment);
+        seen.source = source;
+        for (standing, version) in seen.standings.iter_mut().zip(enriched.versions) {
+            if let Some(standing) = standing {
+                standing.applied = version.unwrap();
+            }
+        }
+        self.seen.push(seen);
+    }
+
+    /// A label of a payment that was, or that will be; in time, before it or long after; sometimes said again.
+    fn label(&mut self) {
+        let about = self.random.random_range(1..self.ids + 4);
+        let source = LabelSource::ALL[self.random.random_range(0..3)];
+        let label = Label {
+            transaction_id: format!("tx-{about}").into(),
+            fraud: self.random.random_ratio(2, 3),
+            label_time: EventTime::from_ms(self.clock_ms - self.random.random_range(-20..100) * 100).unwrap(),
+            source,
+        };
+        for _ in 0..if self.random.random_ratio(1, 10) { 2 } else { 1 } {
+            let partition = self.random.random_range(0..2);
+            let offset = self.next_label[partition];
+            self.next_label[partition] += 1;
+            self.enricher.label(&label).unwrap();
+            self.commit(Topic::Labels, (partition as i32, offset));
+            self.labels.push((partition as i32, offset, label.clone()));
+        }
+    }
+
+    fn run(&mut self, steps: usize) {
+        for _ in 0..steps {
+            match self.random.random_range(0..10) {
+                0..5 => self.decide(),
+                5 => self.accept(),
+                6 => self.arrive(),
+                _ => self.label(),
+            }
+        }
+        while !self.accepted.is_empty() {
+            self.arrive();
+        }
+        self.seen.sort_by_key(|seen| seen.source);
+    }
+
+    fn kernel(&self, without: Option<usize>) -> Kernel {
+        let mut kernel = Kernel::new(&self.definitions, Order::Recorded, self.folder.path()).unwrap();
+        for (at, seen) in self.seen.iter().enumerate() {
+            let recorded = Recorded { standings: seen.standings.clone(), labels_until: &seen.labels_until };
+            let recorded = (without != Some(at)).then_some(&recorded);
+            kernel.payment(seen.source, &seen.payment, recorded).unwrap();
+        }
+        for (partition, offset, label) in &self.labels {
+            kernel.label(*partition, *offset, label).unwrap();
+        }
+        kernel
+    }
+
+    /// The value by the definition's words: every payment and label that there ever was.
+    fn naive(&self, windowed: &Windowed, at: usize) -> Option<f64> {
+        let asking = &self.seen[at];
+        let e = &asking.payment;
+        let applied = |seen: &Seen| seen.standings[windowed.entity].as_ref().map(|standing| standing.applied);
+        let until = e.event_time.ms() - windowed.delay.0;
+        let counts = |x: &&Seen| {
+            let ms = x.payment.event_time.ms();
+            x.payment.entities[windowed.entity] == e.entities[windowed.entity]
+                && until - windowed.window.0 < ms
+                && ms <= until
+                && (ms < e.event_time.ms() || applied(x) <= applied(asking))
+                && (windowed.include_current
+                    || windowed.delay.0 > 0
+                    || x.payment.transaction_id != e.transaction_id)
+                && windowed.filter.iter().all(|condition| condition.is_met(&x.payment))
+        };
+        let window: Vec<&Seen> = self.seen.iter().filter(counts).collect();
+        let is_fraud = |x: &&&Seen| {
+            let own = self.labels.iter().map(|(_, _, label)| label);
+            let own: Vec<&Label> =
+                own.filter(|label| label.transaction_id == x.payment.transaction_id).collect();
+            let first = |label: &Label| {
+                let same = own.iter().filter(|one| (one.source, one.fraud) == (label.source, label.fraud));
+                same.map(|one| one.label_time.ms()).min().unwrap()
+            };
+            let known = own.iter().map(|label| (first(label), label.fraud));
+            known.filter(|(ms, _)| *ms <= e.event_time.ms()).max().is_some_and(|(_, fraud)| fraud)
+        };
+        match windowed.aggregate {
+            Aggregate::Count => Some(window.len() as f64),
+            Aggregate::FraudCount => Some(window.iter().filter(is_fraud).count() as f64),
+            Aggregate::FraudRatio if !window.is_empty() => {
+                Some(window.iter().filter(is_fraud).count() as f64 / window.len() as f64)
+            }
+            _ => None,
+        }
+    }
+}
+
+#[test]
+fn i6_i7_i14_as_of_the_log_the_kernel_gives_what_the_stream_saw() {
+    let (mut values, mut other, mut late) = (0, 0, 0);
+    for seed in 0..40 {
+        let mut world = World::new(seed);
+        world.run(600);
+        let mut answers = world.kernel(None).compute(&|_, _| {}).unwrap();
+        assert_eq!(answers.gaps(), [], "seed {seed}");
+        late += answers.corrections();
+        let mut vector = Vec::new();
+        while let Some(chunk) = answers.next_chunk().unwrap() {
+            for row in chunk.first..chunk.first + chunk.rows() as u32 {
+                let seen = &world.seen[row as usize];
+                let causes = chunk.as_of_log(row, &mut vector);
+                for (at, (ours, theirs)) in vector.iter().zip(&seen.vector).enumerate() {
+                    let feature = &world.definitions.features[at];
+                    let id = &seen.payment.transaction_id;
+                    assert!(
+                        ours.same_bits(*theirs),
+                        "seed {seed} {id} {}: {ours} not {theirs}",
+                        feature.name
+                    );
+                    values += 1;
+                    let by_event_time = chunk.by_event_time(row)[at];
+                    assert_eq!(by_event_time.same_bits(*ours), !causes.iter().any(|(place, _)| *place == at));
+                    let Kind::Windowed(windowed) = &feature.kind else { continue };
+                    if seen.payment.entities[windowed.entity].is_some()
+                        && let Some(naive) = world.naive(windowed, row as usize)
+                    {
+                        assert_eq!(by_event_time.as_f64(), Some(naive), "seed {seed} {id} {}", feature.name);
+                        other += 1;
+                    }
+                }
+            }
+        }
+    }
+    println!(
+        "{values} values equal as of the log, {late} of them others by event time; {other} naive ones equal"
+    );
+    assert!(late > 1_000);
+}
+
+#[test]
+fn a_payment_without_a_decision_is_put_where_a_version_is_missing() {
+    for seed in 100..120 {
+        let mut world = World::new(seed);
+        world.run(300);
+        let without = world.random.random_range(0..world.seen.len());
+        let mut answers = world.kernel(Some(without)).compute(&|_, _| {}).unwrap();
+        assert_eq!(answers.gaps(), [], "seed {seed}");
+        let mut vector = Vec::new();
+        let chunk = answers.next_chunk().unwrap().unwrap();
+        for (row, seen) in world.seen.iter().enumerate().filter(|(row, _)| *row != without) {
+            chunk.as_of_log(row as u32, &mut vector);
+            for (at, (ours, theirs)) in vector.iter().zip(&seen.vector).enumerate() {
+                let name = &world.definitions.features[at].name;
+                assert!(
+                    ours.same_bits(*theirs),
+                    "seed {seed} without {without}: {row} {name} {ours} not {theirs}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn an_archive_that_lacks_a_payment_is_found_by_the_versions() {
+    let mut world = World::new(7);
+    world.run(300);
+    let gone = world.seen.remove(40);
+    let entities = gone.standings.iter().flatten().count();
+    let answers = world.kernel(None).compute(&|_, _| {}).unwrap();
+    let missing: i64 = answers.gaps().iter().map(|gap| gap.missing).sum();
+    // And its labels count, which the archive has and cannot join.
+    assert!(missing >= entities as i64, "{:?}", answers.gaps());
+}

@@ -21,16 +21,24 @@ pub enum Contract {
     Alert,
     /// [`crate::dead_letter::DeadLetter`].
     DeadLetter,
+    /// [`crate::correction::Correction`].
+    Correction,
 }
 
 /// The contracts, checked once: in the order of [`Contract::ALL`].
-static SCHEMAS: LazyLock<[Result<CheckedSchema, Reject>; 5]> =
+static SCHEMAS: LazyLock<[Result<CheckedSchema, Reject>; 6]> =
     LazyLock::new(|| Contract::ALL.map(|contract| check_schema(contract.text())));
 
 impl Contract {
     /// Every contract.
-    pub const ALL: [Contract; 5] =
-        [Contract::Transaction, Contract::Label, Contract::Decision, Contract::Alert, Contract::DeadLetter];
+    pub const ALL: [Contract; 6] = [
+        Contract::Transaction,
+        Contract::Label,
+        Contract::Decision,
+        Contract::Alert,
+        Contract::DeadLetter,
+        Contract::Correction,
+    ];
 
     /// Its name, and its file's.
     pub fn name(self) -> &'static str {
@@ -40,6 +48,7 @@ impl Contract {
             Contract::Decision => "decision",
             Contract::Alert => "alert",
             Contract::DeadLetter => "dead_letter",
+            Contract::Correction => "correction",
         }
     }
 
@@ -51,6 +60,7 @@ impl Contract {
             Contract::Decision => include_str!("../avro/decision.avsc"),
             Contract::Alert => include_str!("../avro/alert.avsc"),
             Contract::DeadLetter => include_str!("../avro/dead_letter.avsc"),
+            Contract::Correction => include_str!("../avro/correction.avsc"),
         }
     }
 

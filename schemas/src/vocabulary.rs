@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use serde::de::{Error, Visitor};
+use serde::de::{Error, MapAccess, Visitor};
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -109,7 +109,7 @@ impl<'de> Deserialize<'de> for FeatureValue {
 
 struct ValueVisitor;
 
-impl Visitor<'_> for ValueVisitor {
+impl<'de> Visitor<'de> for ValueVisitor {
     type Value = FeatureValue;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -118,6 +118,29 @@ impl Visitor<'_> for ValueVisitor {
 
     fn visit_unit<E: Error>(self) -> Result<FeatureValue, E> {
         Ok(FeatureValue::Null)
+    }
+
+    fn visit_none<E: Error>(self) -> Result<FeatureValue, E> {
+        Ok(FeatureValue::Null)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<FeatureValue, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+
+    /// A column has a field for each branch of the union, and one of them is set.
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<FeatureValue, A::Error> {
+        let mut found = FeatureValue::Null;
+        while let Some(branch) = map.next_key::<String>()? {
+            let value = match branch.as_str() {
+                "long" => map.next_value::<Option<i64>>()?.map(FeatureValue::Int),
+                "double" => map.next_value::<Option<f64>>()?.map(FeatureValue::Real),
+                "boolean" => map.next_value::<Option<bool>>()?.map(FeatureValue::Flag),
+                _ => return Err(A::Error::unknown_field(&branch, &["long", "double", "boolean"])),
+            };
+            found = value.unwrap_or(found);
+        }
+        Ok(found)
     }
 
     fn visit_i64<E: Error>(self, value: i64) -> Result<FeatureValue, E> {

@@ -9,6 +9,7 @@ use apache_avro::types::Value;
 use schemas::alert::{Alert, alert_id};
 use schemas::codec::{Encoder, LabelDecoder, SchemaId, check_schema, decode_own, unframe};
 use schemas::contract::Contract;
+use schemas::correction::{Correction, Moved, correction_id};
 use schemas::dead_letter::DeadLetter;
 use schemas::decision::{Decision, Door, Feature, Latency, Verdict, decision_id};
 use schemas::payment::{AmountMinor, Currency, Label, LabelSource};
@@ -208,6 +209,31 @@ fn json(value: &Value) -> serde_json::Value {
     }
 }
 
+fn correction() -> Correction {
+    let decision = decision();
+    Correction {
+        correction_id: correction_id("run_1", &decision.decision_id),
+        run: "run_1".to_owned(),
+        decision_id: decision.decision_id,
+        transaction_id: decision.transaction_id,
+        event_time: decision.event_time,
+        amount: decision.amount,
+        currency: decision.currency,
+        decided: Verdict::Approve,
+        should_be: Verdict::Decline,
+        score: Some(0.1),
+        score_should_be: None,
+        missed_alert: true,
+        fraud: Some(true),
+        features: vec![Moved {
+            name: "n".to_owned(),
+            seen: FeatureValue::Int(1),
+            should_be: FeatureValue::Null,
+            class: "late".to_owned(),
+        }],
+    }
+}
+
 #[test]
 fn our_types_write_our_contracts() {
     round_trip(Contract::Transaction, &transaction());
@@ -215,6 +241,7 @@ fn our_types_write_our_contracts() {
     round_trip(Contract::Decision, &bare_decision());
     round_trip(Contract::Alert, &alert());
     round_trip(Contract::DeadLetter, &dead_letter());
+    round_trip(Contract::Correction, &correction());
 }
 
 #[test]
@@ -361,7 +388,7 @@ fn a_registered_schema_is_compared_parsed() {
     for contract in Contract::ALL {
         let json: serde_json::Value = serde_json::from_str(contract.text()).unwrap();
         assert_eq!(contract.compare(&json.to_string()), Ok(()));
-        for other in ["", "{}", "\"string\"", Contract::ALL[(contract as usize + 1) % 5].text()] {
+        for other in ["", "{}", "\"string\"", Contract::ALL[(contract as usize + 1) % 6].text()] {
             assert!(contract.compare(other).is_err());
         }
         assert!(

@@ -82,6 +82,14 @@ enum AuditCommand {
 }
 
 #[derive(Debug, Subcommand)]
+enum ArchiveCommand {
+    /// Archives what the topics hold and what comes to them
+    Run(command::archive::RunArgs),
+    /// Reads the whole archive: gaps, overlaps, wrong counts, changed files
+    Verify(command::archive::VerifyArgs),
+}
+
+#[derive(Debug, Subcommand)]
 enum Command {
     /// Runs the service
     Serve {
@@ -112,6 +120,11 @@ enum Command {
         #[command(flatten)]
         replay: command::replay::ReplayArgs,
     },
+    /// Computes everything again from the archive, and names every difference; exits 1 when one is unexplained
+    Reconcile {
+        #[command(flatten)]
+        reconcile: command::reconcile::ReconcileArgs,
+    },
     /// Makes an API key
     Key {
         #[command(subcommand)]
@@ -121,6 +134,11 @@ enum Command {
     User {
         #[command(subcommand)]
         command: UserCommand,
+    },
+    /// What the topics carried, as Parquet
+    Archive {
+        #[command(subcommand)]
+        command: ArchiveCommand,
     },
     /// The log of what people did
     Audit {
@@ -189,11 +207,14 @@ pub fn run() -> ExitCode {
         Command::Demo { listen, lasts, rate } => command::demo::run(listen, lasts, rate),
         Command::Check { config } => return check(&config),
         Command::Replay { config, replay } => command::replay::run(&config, &replay),
+        Command::Reconcile { reconcile } => command::reconcile::run(&reconcile),
         Command::Key { command: KeyCommand::New { key } } => command::key::new(&key),
         Command::User { command: UserCommand::Add(args) } => command::user::add(&args),
         Command::User { command: UserCommand::List { config } } => command::user::list(&config),
         Command::User { command: UserCommand::Password(args) } => command::user::set_password(&args),
         Command::User { command: UserCommand::Disable(args) } => command::user::disable(&args),
+        Command::Archive { command: ArchiveCommand::Run(args) } => command::archive::run(&args),
+        Command::Archive { command: ArchiveCommand::Verify(args) } => command::archive::verify_all(&args),
         Command::Audit { command: AuditCommand::Verify(args) } => command::audit::verify(&args),
         Command::Model { command: ModelCommand::Check { dir } } => command::model::check(&dir),
         Command::Model { command: ModelCommand::Pack(args) } => command::model::make(&args),

@@ -23,6 +23,7 @@ use schemas::time::DurationMs;
 use crate::policy::{Policy, Terms};
 
 mod access;
+mod archive;
 mod decisions;
 mod http;
 mod kafka;
@@ -35,6 +36,7 @@ mod tests;
 pub(crate) mod text;
 
 pub use access::AccessConfig;
+pub use archive::ArchiveConfig;
 pub use decisions::DecisionsConfig;
 pub use http::{HttpConfig, TlsConfig};
 pub use kafka::{KafkaConfig, Properties};
@@ -75,6 +77,8 @@ pub struct Config {
     pub rest: RestConfig,
     /// `[decisions]`.
     pub decisions: DecisionsConfig,
+    /// `[archive]`.
+    pub archive: ArchiveConfig,
     /// `[queue]`.
     pub queue: QueueConfig,
     /// `[access]`.

@@ -43,7 +43,8 @@ pub use gate::Gate;
 use gate::Keeper;
 pub use host::Hosts;
 pub use renewal::Renewal;
-pub use tls::{Identity, Tls, TlsFlaw};
+pub(crate) use request::moment;
+pub use tls::{Identity, Tls, TlsFlaw, use_ring};
 
 /// Requests that run when the end is asked for may take so long: a drain has ten seconds in all.
 const DRAIN_WITHIN: Duration = Duration::from_secs(3);

@@ -3,6 +3,7 @@
 pub mod accepted;
 pub mod access;
 pub mod alerts;
+pub mod archiver;
 pub mod bench;
 pub mod cli;
 pub mod clock;
@@ -22,6 +23,7 @@ pub mod pipeline;
 pub mod policy;
 pub mod policy_file;
 pub mod process;
+pub mod reconcile;
 pub mod registry;
 pub mod reload;
 pub mod replay;

@@ -23,6 +23,12 @@ const FORMAT: u8 = 1;
 
 const MAC_BYTES: usize = 32;
 
+/// The JSON in a header, whoever made it: for the archive, which keeps what was there.
+pub fn json_of(header: &[u8]) -> Option<String> {
+    let body = header.get(1 + MAC_BYTES..).filter(|_| header.first() == Some(&FORMAT))?;
+    String::from_utf8(body.to_vec()).ok()
+}
+
 /// A decision that stands, and the alert rule that matched.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Made {

@@ -18,6 +18,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::access::Callers;
 use crate::alerts::{Desk, Work};
+use crate::archiver::{Archiver, PoliciesSoFar, Until};
 use crate::cli::CommandError;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{HttpConfig, Setup};
@@ -210,6 +211,20 @@ impl Beside {
                 }
             };
             threads.push(std::thread::Builder::new().name("index".to_owned()).spawn(run)?);
+        }
+        if setup.config.archive.enabled {
+            let seen = Arc::clone(&opening.policies);
+            let policies: PoliciesSoFar =
+                Arc::new(move || seen.record().seen.into_iter().map(|seen| seen.policy).collect());
+            for archiver in Archiver::all(&setup.config, &opening.kafka, runtime.handle(), &policies, stop)? {
+                let run = move || {
+                    let topic = archiver.topic().to_owned();
+                    if let Err(error) = archiver.run(Until::Stopped) {
+                        tracing::error!(%error, topic, "the topic is not archived any more");
+                    }
+                };
+                threads.push(std::thread::Builder::new().name("archive".to_owned()).spawn(run)?);
+            }
         }
         let (policies, told) = (Arc::clone(&opening.policies), Arc::clone(stop));
         let every = setup.config.policy_watch.std();

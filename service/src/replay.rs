@@ -26,7 +26,7 @@ use crate::clock::StandingClock;
 use crate::config::LimitsConfig;
 use crate::pipeline::{BatchFacts, Deciders, Item, Pipeline, Ruling};
 
-mod columns;
+pub(crate) mod columns;
 mod labels;
 mod output;
 mod payments;

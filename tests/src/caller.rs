@@ -48,6 +48,7 @@ pub fn open(base: &str, key: &str, dry: &Value) {
 
 /// A client with a connection of its own.
 pub fn client() -> Client {
+    tripline::http::use_ring();
     Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().unwrap()
 }
 

@@ -86,6 +86,7 @@ impl Servers {
 
     /// Registers a schema under a topic's subject; gives its id.
     pub fn register(&self, topic: &str, text: &str) -> u32 {
+        tripline::http::use_ring();
         let client = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
         let url = format!("{}/subjects/{topic}-value/versions", self.registry);
         let body = serde_json::json!({ "schema": text, "schemaType": "AVRO" });

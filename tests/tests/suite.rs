@@ -23,6 +23,8 @@ fn fast() -> bool {
     fast
 }
 
+#[path = "suite/batch.rs"]
+mod batch;
 #[path = "suite/crash.rs"]
 mod crash;
 #[path = "suite/demo.rs"]

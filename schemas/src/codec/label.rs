@@ -32,8 +32,15 @@ impl LabelDecoder {
     /// `Malformed` or `TrailingBytes` when it is not exactly one record of the schema; else the first field that
     /// is missing or out of range.
     pub fn decode(&self, body: &[u8]) -> Result<Label, Reject> {
-        let raws = self.projection.read(body)?;
-        let [transaction_id, fraud, label_time, source] = raws.as_slice() else {
+        Self::assemble(&self.projection.read(body)?)
+    }
+
+    /// A label of its four values: transaction_id, fraud, label_time, source.
+    ///
+    /// # Errors
+    /// The first that is missing or out of range.
+    pub fn assemble(raws: &[Raw<'_>]) -> Result<Label, Reject> {
+        let [transaction_id, fraud, label_time, source] = raws else {
             return Err(Reject::new(RejectCode::SchemaMismatch, "a label has four fields"));
         };
         let transaction_id = key_text(transaction_id, "transaction_id")?

@@ -112,6 +112,8 @@ impl Causes {
 pub struct Gap {
     /// Place of the entity in the mapping.
     pub entity: usize,
+    /// Its key, see [`entity_key`].
+    pub key: [u64; 2],
     /// The first payment that counts them.
     pub row: Option<u32>,
     /// How many; negative where the archive has more than were counted.
@@ -258,6 +260,11 @@ impl Kernel {
         let done = share::run(&work, self.entities, joined.labels, progress)?;
         Ok(Answers::new(self.tasks, self.requests, self.features, self.basis, done, joined.early))
     }
+}
+
+/// An entity's key as [`Gap`] has it.
+pub fn entity_key(key: &str) -> [u64; 2] {
+    transaction_key(key)
 }
 
 /// 128 bits of a key; two of 10^9 share them with a probability of 10^-21.

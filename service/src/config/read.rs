@@ -15,6 +15,7 @@ use schemas::time::{DAY_MS, DurationMs, HOUR_MS, MINUTE_MS, SECOND_MS};
 use toml::{Table, Value};
 
 use super::access::AccessConfig;
+use super::archive::ArchiveConfig;
 use super::decisions::DecisionsConfig;
 use super::http::HttpConfig;
 use super::kafka::KafkaConfig;
@@ -140,6 +141,7 @@ fn resolved(
     let rest = RestConfig::read(root.section("rest"), mapping.as_ref());
     let decisions = DecisionsConfig::read(root.section("decisions"), folder, limits.as_ref());
     let queue = QueueConfig::read(root.section("queue"), folder, mapping.as_ref());
+    let archive = ArchiveConfig::read(root.section("archive"), folder, mapping.as_ref());
     let log = log(root.section("log"));
     let (features, policy) = files?;
     Some(Config {
@@ -157,6 +159,7 @@ fn resolved(
         http: http?,
         rest: rest?,
         decisions: decisions?,
+        archive: archive?,
         queue: queue?,
         access: access?,
         log: log?,

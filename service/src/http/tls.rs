@@ -19,6 +19,12 @@ use x509_cert::der::Decode;
 /// Longest chain: a leaf and more intermediates than any authority has.
 const MOST_CERTIFICATES: usize = 16;
 
+/// Makes ring the process's TLS for clients too; the first call counts.
+pub fn use_ring() {
+    // An error: it is set already.
+    let _ = default_provider().install_default();
+}
+
 /// What is wrong with a certificate or its key: what was found, and what would be right.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TlsFlaw {

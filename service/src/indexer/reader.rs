@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::Message;
+use rdkafka::message::{Headers, Message};
 use rdkafka::{Offset, Statistics, TopicPartitionList};
 
 use super::STEP;
 use super::progress::Progress;
+use crate::made::DECISION_HEADER;
 use crate::stream::kafka::KafkaOptions;
 
 /// How long one question to the brokers may take.
@@ -26,6 +27,10 @@ pub(crate) struct Record {
     pub partition: i32,
     pub offset: i64,
     pub value: Vec<u8>,
+    /// Time in the topic, milliseconds.
+    pub timestamp_ms: i64,
+    /// The decision that travels with a payment, sealed.
+    pub made: Option<Vec<u8>>,
 }
 
 /// What a partition holds: its first offset, and the one behind its last.
@@ -141,6 +146,8 @@ impl Reader {
                     partition: message.partition(),
                     offset: message.offset(),
                     value: message.payload().unwrap_or_default().to_vec(),
+                    timestamp_ms: message.timestamp().to_millis().unwrap_or(0),
+                    made: message.headers().and_then(made),
                 }),
                 Some(Err(error)) => match error.rdkafka_error_code() {
                     Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
@@ -153,6 +160,11 @@ impl Reader {
         }
         Taken::Records
     }
+}
+
+fn made(headers: &impl Headers) -> Option<Vec<u8>> {
+    let found = headers.iter().find(|header| header.key == DECISION_HEADER)?;
+    found.value.map(<[u8]>::to_vec)
 }
 
 fn retained(consumer: &BaseConsumer<Ends>, topic: &str) -> Result<BTreeMap<i32, Retained>, String> {

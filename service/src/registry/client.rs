@@ -72,6 +72,7 @@ impl RegistryClient {
     /// When no HTTP client can be made.
     pub fn new(url: &str, timeout: Duration) -> Result<Self, RegistryError> {
         let url = url.trim_end_matches('/').to_owned();
+        crate::http::use_ring();
         let http = reqwest::Client::builder().no_proxy().timeout(timeout).build();
         let http = http.map_err(|error| RegistryError::Refused(error.to_string()))?;
         let settings = SrSettings::new_builder(url.clone()).no_proxy().set_timeout(timeout).build();

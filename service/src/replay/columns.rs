@@ -20,7 +20,7 @@ use schemas::problem::Problem;
 const TAKEN: &str = "integers, floats, decimals, texts, booleans or timestamps";
 
 /// A column, cast.
-pub(super) enum Column {
+pub(crate) enum Column {
     Missing,
     Int(Int64Array),
     /// 64 bits without a sign: an id may need the last one.
@@ -54,7 +54,7 @@ fn unsigned(value: u64) -> Raw<'static> {
 }
 
 /// A column by its path: a column of that very name, else the field of a nested one.
-pub(super) fn column(batch: &RecordBatch, path: &FieldPath) -> Result<Column, String> {
+pub(crate) fn column(batch: &RecordBatch, path: &FieldPath) -> Result<Column, String> {
     let found = find(batch, path);
     found.map_or(Ok(Column::Missing), |array| cast_column(&array).map_err(|error| format!("{path}: {error}")))
 }

@@ -17,6 +17,7 @@ fn the_demo_decides_shows_and_ends() {
     let page = format!("127.0.0.1:{port}");
     let args = ["demo", "--listen", &page, "--for", "10s", "--rate", "1000"];
     let mut demo = Process::start(&args, &[], &dir.path().join("log"));
+    tripline::http::use_ring();
     let client = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
     let get = |path: &str| client.get(format!("http://{page}{path}")).send().ok()?.text().ok();
     until("payments are decided", Duration::from_secs(60), || {

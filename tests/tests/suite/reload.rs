@@ -15,7 +15,7 @@ use tripline::clock::{Clock, SystemClock};
 use tripline::simulate::{SimulatedEvent, Simulation, World as Simulated, feed};
 
 /// A copy of the demo's model as another version.
-fn version(models: &Path, version: &str, spoil: bool) {
+pub fn version(models: &Path, version: &str, spoil: bool) {
     let (from, to) = (root().join("models/artifacts/demo/1"), models.join("demo").join(version));
     std::fs::create_dir_all(&to).unwrap();
     let mut onnx = std::fs::read(from.join("model.onnx")).unwrap();

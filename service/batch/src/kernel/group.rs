@@ -32,6 +32,8 @@ pub(super) struct Row {
 /// The rows of one entity, and what follows from their order.
 #[derive(Debug, Default)]
 pub(super) struct Group {
+    /// The entity's key.
+    pub key: [u64; 2],
     /// By place.
     pub rows: Vec<Row>,
     /// Places by version.

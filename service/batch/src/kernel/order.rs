@@ -24,9 +24,8 @@ pub(super) fn settle(
     verdicts: &dyn Fn(u32) -> Option<Verdicts>,
 ) -> Vec<Gap> {
     let mut unknown: Vec<_> = group.rows.extract_if(.., |row| row.applied == UNKNOWN).collect();
-    let checkable = group.rows.iter().all(|row| row.epoch != ALL_EPOCHS);
     group.arrange(verdicts);
-    let mut holes = if checkable { Holes::of(group) } else { Holes::default() };
+    let mut holes = Holes::of(group);
     if !unknown.is_empty() {
         unknown.sort_unstable_by_key(|row| row.source);
         place(group, unknown, &mut holes, verdicts);
@@ -34,7 +33,7 @@ pub(super) fn settle(
     }
     let row_at = |version: u64| group.rows.iter().find(|row| row.applied == version).map(|row| row.row);
     let gaps = holes.0.iter().filter(|hole| hole.missing != 0);
-    gaps.map(|hole| Gap { entity, row: row_at(hole.until), missing: hole.missing }).collect()
+    gaps.map(|hole| Gap { entity, key: group.key, row: row_at(hole.until), missing: hole.missing }).collect()
 }
 
 /// Puts rows of unknown version, sorted by source, into the holes. The order of their partition is known: each comes
@@ -106,7 +105,7 @@ impl Holes {
         let mut holes = Self::default();
         let (mut after, mut payments) = (0, 0);
         for (version, row) in (0..group.rows.len()).map(|version| (version, group.at_version(version))) {
-            if row.state + 2 != row.applied {
+            if row.state + 2 != row.applied || row.epoch == ALL_EPOCHS {
                 continue;
             }
             let (until, epoch) = (row.applied, row.epoch);

@@ -138,7 +138,7 @@ impl<'a> Share<'a> {
         }
         for same_key in order.chunk_by(|one, other| one.0 == other.0) {
             let rows = same_key.iter().map(|(_, at)| self.row(words, *at)).collect();
-            self.group(Group { rows, ..Group::default() }, words, &said);
+            self.group(Group { key: same_key[0].0, rows, ..Group::default() }, words, &said);
         }
     }
 

@@ -1,0 +1,199 @@
+//! The store under the archive: a folder or an S3-compatible bucket, through one small, blocking door.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::TryStreamExt;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path as ObjectPath;
+use object_store::prefix::PrefixStore;
+use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use tokio::runtime::{Builder, Runtime};
+
+use super::cutter::Finished;
+use super::manifest::Manifest;
+use super::place::Place;
+
+/// What went wrong with the archive.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// The store.
+    #[error("archive_unreachable: {0}")]
+    Store(#[from] Error),
+    /// Another file has its name.
+    #[error(
+        "archive_conflict: {0} is there with other bytes; two archives with other limits, or a file that was changed"
+    )]
+    Conflict(String),
+    /// A file that is not what it should be.
+    #[error("archive_damaged: {path}: {why}")]
+    Damaged {
+        /// Where it stands.
+        path: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The address.
+    #[error("archive_address: {0}")]
+    Address(String),
+    /// The system.
+    #[error("archive: {0}")]
+    System(#[from] std::io::Error),
+}
+
+/// What putting a file came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Put {
+    /// It was absent.
+    New,
+    /// It was there with the very bytes.
+    Same,
+}
+
+/// The store.
+#[derive(Debug)]
+pub struct ArchiveStore {
+    store: Arc<dyn ObjectStore>,
+    runtime: Runtime,
+}
+
+impl ArchiveStore {
+    /// Opens `s3://BUCKET/PREFIX`, whose keys and endpoint are in the environment (`AWS_ACCESS_KEY_ID`,
+    /// `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`, `AWS_ENDPOINT_URL`), or a folder, which is made.
+    ///
+    /// # Errors
+    /// When the address leads nowhere.
+    pub fn open(address: &str) -> Result<Self, ArchiveError> {
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let store: Arc<dyn ObjectStore> = match address.strip_prefix("s3://") {
+            Some(rest) => {
+                // An error: the process has one already.
+                let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
+                let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+                let builder = object_store::aws::AmazonS3Builder::from_env().with_bucket_name(bucket);
+                // A store in the house is often reached without TLS; it is said by its address.
+                let is_plain = std::env::var("AWS_ENDPOINT_URL").is_ok_and(|url| url.starts_with("http://"));
+                let store = builder.with_allow_http(is_plain).build();
+                let store = store.map_err(|error| ArchiveError::Address(error.to_string()))?;
+                Arc::new(PrefixStore::new(store, ObjectPath::from(prefix)))
+            }
+            None => {
+                let folder = Path::new(address.strip_prefix("file://").unwrap_or(address));
+                std::fs::create_dir_all(folder)?;
+                Arc::new(LocalFileSystem::new_with_prefix(folder)?.with_automatic_cleanup(true))
+            }
+        };
+        Ok(Self { store, runtime })
+    }
+
+    /// The files of a topic, by partition and first offset.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub fn places(&self, topic: &str) -> Result<Vec<Place>, ArchiveError> {
+        let prefix = ObjectPath::from(topic);
+        let listed = self.runtime.block_on(self.store.list(Some(&prefix)).try_collect::<Vec<_>>())?;
+        let mut places: Vec<Place> =
+            listed.iter().filter_map(|meta| Place::parse(meta.location.as_ref())).collect();
+        places.sort();
+        Ok(places)
+    }
+
+    /// Every path below a prefix.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub fn paths(&self, prefix: &str) -> Result<Vec<String>, ArchiveError> {
+        let prefix = ObjectPath::from(prefix);
+        let listed = self.runtime.block_on(self.store.list(Some(&prefix)).try_collect::<Vec<_>>())?;
+        Ok(listed.into_iter().map(|meta| meta.location.to_string()).collect())
+    }
+
+    /// A file; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub fn get(&self, path: &str) -> Result<Option<Bytes>, ArchiveError> {
+        let path = ObjectPath::from(path);
+        let got = self.runtime.block_on(async { self.store.get(&path).await?.bytes().await });
+        match got {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Puts a file if there is none; what is there must be the same.
+    ///
+    /// # Errors
+    /// When the store does not answer, or has other bytes under that name.
+    pub fn put(&self, path: &str, bytes: Bytes) -> Result<Put, ArchiveError> {
+        let at = ObjectPath::from(path);
+        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        match self.runtime.block_on(self.store.put_opts(&at, bytes.clone().into(), options)) {
+            Ok(_) => Ok(Put::New),
+            Err(Error::AlreadyExists { .. }) => match self.get(path)? {
+                Some(there) if there == bytes => Ok(Put::Same),
+                _ => Err(ArchiveError::Conflict(path.to_owned())),
+            },
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Puts a file and then its manifest: a file without one is not finished.
+    ///
+    /// # Errors
+    /// When the store does not answer, or has other bytes under that name.
+    pub fn finish(&self, finished: &Finished) -> Result<(), ArchiveError> {
+        self.put(&finished.place.to_string(), finished.bytes.clone())?;
+        self.put_manifest(&finished.place, &finished.manifest)
+    }
+
+    fn put_manifest(&self, place: &Place, manifest: &Manifest) -> Result<(), ArchiveError> {
+        let text = serde_json::to_vec_pretty(manifest).map_err(std::io::Error::other)?;
+        self.put(&place.manifest(), text.into())?;
+        Ok(())
+    }
+
+    /// Finishes what was put and has no manifest, and says where each partition goes on.
+    ///
+    /// # Errors
+    /// When the store does not answer, or a file is none.
+    pub fn adopt(&self, topic: &str) -> Result<BTreeMap<i32, i64>, ArchiveError> {
+        let mut next: BTreeMap<i32, i64> = BTreeMap::new();
+        let paths: HashSet<String> = self.paths(topic)?.into_iter().collect();
+        for place in self.places(topic)? {
+            if !paths.contains(&place.manifest()) {
+                // It was put whole: only what is said of it is missing.
+                let bytes = self.get(&place.to_string())?.unwrap_or_default();
+                let follows = next.get(&place.partition).copied().unwrap_or(place.first);
+                self.put_manifest(&place, &Manifest::of(&place, &bytes, follows)?)?;
+            }
+            next.insert(place.partition, place.last + 1);
+        }
+        Ok(next)
+    }
+
+    /// Puts a file over whatever is there.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub fn replace(&self, path: &str, bytes: Bytes) -> Result<(), ArchiveError> {
+        let at = ObjectPath::from(path);
+        self.runtime.block_on(self.store.put(&at, bytes.into()))?;
+        Ok(())
+    }
+
+    /// Removes a file; one that is not there is removed already.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub fn remove(&self, path: &str) -> Result<(), ArchiveError> {
+        match self.runtime.block_on(self.store.delete(&ObjectPath::from(path))) {
+            Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

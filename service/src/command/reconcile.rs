@@ -1,0 +1,106 @@
+//! `tripline reconcile`: computes everything again from the archive, and says what differs.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context, anyhow};
+use batch::numbers::Numbers;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::cli::{CommandError, ConfigArgs};
+use crate::http::moment;
+use crate::reconcile::{self, Progress, Span};
+use crate::telemetry::process_figures;
+
+/// What `reconcile` is told.
+#[derive(Debug, clap::Args)]
+pub struct ReconcileArgs {
+    /// Compares payments from this event time on: a day (2026-11-26) or a time (RFC 3339); all are computed
+    #[arg(long, value_name = "TIME", value_parser = day_or_time)]
+    pub from: Option<i64>,
+    /// Compares payments before this event time
+    #[arg(long, value_name = "TIME", value_parser = day_or_time)]
+    pub to: Option<i64>,
+    /// The folder of the results: report.html, report.json, findings.jsonl, corrections.jsonl
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// The config
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+fn day_or_time(text: &str) -> Result<i64, String> {
+    let day = moment(&format!("{text}T00:00:00Z"));
+    day.or_else(|| moment(text))
+        .ok_or_else(|| "a day such as 2026-11-26, or a time such as 2026-11-26T08:00:00Z".to_owned())
+}
+
+/// Reconciles.
+///
+/// # Errors
+/// That something is unexplained, or that the archive cannot be read.
+pub fn run(args: &ReconcileArgs) -> Result<(), CommandError> {
+    let setup = args.config.load()?;
+    let span = Span {
+        from_ms: args.from.unwrap_or(i64::MIN),
+        to_ms: args.to.unwrap_or(i64::MAX),
+        out: args.out.clone(),
+    };
+    let bar = ProgressBar::new(0);
+    let style = ProgressStyle::with_template("{msg:10} {bar:40} {pos}/{len}, {eta} left");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let began = Instant::now();
+    let numbers = reconcile::run(&setup, &span, &|progress| match progress {
+        Progress::Read(done) => {
+            bar.set_message("reading");
+            bar.set_position(done);
+        }
+        Progress::Computed(done, of) => {
+            bar.set_message("computing");
+            bar.set_length(of as u64);
+            bar.set_position(done as u64);
+        }
+        Progress::Compared(done, of) => {
+            bar.set_message("comparing");
+            bar.set_length(of);
+            bar.set_position(done);
+        }
+    });
+    bar.finish_and_clear();
+    let numbers = numbers.map_err(anyhow::Error::from)?;
+    say(&numbers, began.elapsed().as_secs_f64()).context("standard output")?;
+    let unexplained: u64 = numbers.checks.iter().map(|check| check.unexplained).sum();
+    match unexplained {
+        0 => Ok(()),
+        differences => {
+            let where_to = args.out.join("findings.jsonl");
+            Err(anyhow!(
+                "unexplained: {differences} differences have no explanation, see {}",
+                where_to.display()
+            )
+            .into())
+        }
+    }
+}
+
+fn say(numbers: &Numbers, wall_seconds: f64) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{}", numbers.run)?;
+    for (word, count) in &numbers.records {
+        writeln!(out, "  {count:>12} {word}")?;
+    }
+    writeln!(out, "{:<28} {:>12} {:>12} {:>12}", "check", "compared", "differ", "unexplained")?;
+    for check in &numbers.checks {
+        let (word, compared) = (&check.check, check.compared);
+        writeln!(out, "{word:<28} {compared:>12} {:>12} {:>12}", check.differences, check.unexplained)?;
+    }
+    for class in &numbers.classes {
+        writeln!(out, "{:<20} {:>12}  {}", class.class, class.count, class.meaning)?;
+    }
+    writeln!(out, "{} corrections", numbers.corrections.count)?;
+    let figures = process_figures().context("what the process used")?;
+    let (cpu, peak) = (figures.cpu_seconds, figures.peak_bytes >> 20);
+    writeln!(out, "wall {wall_seconds:.1} s, CPU {cpu:.1} s, memory {peak} MiB at most")?;
+    Ok(())
+}

@@ -1,0 +1,447 @@
+//! Reconcile: the archive's payments and labels computed again, and every difference to what was decided named.
+//!
+//! ```text
+//! archive ─► ledger ─ pass 1 ─► kernel ─► vectors, as of the log and by event time
+//!               └──── pass 2 ─► compare: features, scores, decisions, alerts, callers' answers ─► findings,
+//!                                                                              corrections, report
+//! ```
+//! The kernel shares no code with the stream's algebra. What has no name among the classes is `unexplained`.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use batch::archive::{ArchiveError, ArchiveStore};
+use batch::kernel::{Answers, Chunk, Kernel, Order, Recorded, Standing, entity_key};
+use batch::numbers::Numbers;
+use schemas::alert::alert_id;
+use schemas::correction::Correction;
+use schemas::decision::Decision;
+use schemas::name::Name;
+use sha2::{Digest, Sha256};
+
+use crate::archiver::topics;
+use crate::config::Setup;
+
+mod again;
+mod alerts;
+mod compare;
+mod finding;
+mod ledger;
+mod records;
+mod tally;
+
+pub use finding::{Check, Class, Finding};
+
+use again::Again;
+use alerts::Alerts;
+use compare::{Compared, Comparer};
+use ledger::{Entry, Fate, Ledger, Met, STANDING, id_hash};
+use tally::Tally;
+
+/// Decisions that are compared at once.
+const BATCH: usize = 512;
+
+/// What went wrong, beside what was found.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconcileError {
+    /// The archive.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// A file of the machine.
+    #[error("files: {0}")]
+    Files(#[from] std::io::Error),
+}
+
+/// What is reconciled, and where the results go.
+#[derive(Debug, Clone)]
+pub struct Span {
+    /// Payments with this event time or a later one are compared, milliseconds. All are computed: windows reach back.
+    pub from_ms: i64,
+    /// And an earlier one than this.
+    pub to_ms: i64,
+    /// The folder of the results.
+    pub out: PathBuf,
+}
+
+/// How far a run is, for a progress bar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// Payments read.
+    Read(u64),
+    /// Shares computed, of how many.
+    Computed(usize, usize),
+    /// Payments compared, of how many.
+    Compared(u64, u64),
+}
+
+/// Runs a reconciliation.
+///
+/// # Errors
+/// When the archive or the files cannot be read or written; differences are no error.
+pub fn run(
+    setup: &Setup,
+    span: &Span,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<Numbers, ReconcileError> {
+    let store = ArchiveStore::open(&setup.config.archive.address)?;
+    std::fs::create_dir_all(&span.out)?;
+    let topics = topics(&setup.config);
+    let run = identity(&store, setup, span)?;
+    let mut ledger = Ledger::open(&store, topics.clone(), &setup.config.mapping)?;
+    let mut kernel = Kernel::new(&setup.definitions, Order::Recorded, &span.out)?;
+    let mut verdicts = Verdicts::default();
+    ledger.counts[1] = records::labels(&store, &topics[1], |partition, offset, label| {
+        verdicts.hear(label);
+        kernel.label(partition, offset, label)
+    })?;
+    let entities: Vec<Name> =
+        setup.config.mapping.entities.iter().map(|entity| Name::from(entity.name.as_str())).collect();
+    let mut payments = 0;
+    ledger.walk(Some(&STANDING), |met| -> Result<(), ReconcileError> {
+        if let Met::Entry(entry) = met {
+            payments += 1;
+            if payments % 10_000 == 0 {
+                progress(Progress::Read(payments));
+            }
+            hand_over(&entry, &entities, &mut kernel)?;
+        }
+        Ok(())
+    })?;
+    ledger.counts[0] = payments;
+    let answers = kernel.compute(&|done, of| progress(Progress::Computed(done, of)))?;
+    let has_holes = has_holes(&store, &topics[..2])?;
+    let mut second = Second {
+        comparer: Comparer::new(Again::new(setup, &store), &setup.definitions, &run),
+        alerts: Alerts::of(&store, &topics[3])?,
+        tally: Tally::default(),
+        gaps: answers.gaps().iter().map(|gap| (gap.entity, gap.key)).collect(),
+        answers,
+        chunk: None,
+        row: 0,
+        waiting: Vec::new(),
+        files: Files::create(&span.out)?,
+        span: span.clone(),
+        verdicts,
+    };
+    second.versions(&entities, has_holes)?;
+    let mut compared = 0;
+    ledger.walk(None, |met| {
+        if matches!(met, Met::Entry(_)) {
+            compared += 1;
+            if compared % 10_000 == 0 {
+                progress(Progress::Compared(compared, payments));
+            }
+        }
+        second.meet(met, &ledger)
+    })?;
+    ledger.counts[3] = second.alerts.count;
+    let words = ["payments", "labels", "decisions", "alerts", "dead_letters"];
+    let records = words.iter().zip(ledger.counts).map(|(word, count)| ((*word).to_owned(), count));
+    let records: BTreeMap<_, _> = records.collect();
+    second.finish(&run, records)
+}
+
+/// Gives a payment that was applied to the kernel, in the one order of both passes.
+fn hand_over(entry: &Entry, entities: &[Name], kernel: &mut Kernel) -> std::io::Result<()> {
+    let Ok(payment) = &entry.record.payment else { return Ok(()) };
+    match (&entry.fate, entry.decisions.first()) {
+        (Fate::Decided, Some(decision)) => {
+            let recorded =
+                Recorded { standings: standings(decision, entities), labels_until: &decision.labels_until };
+            kernel.payment(entry.place, payment, Some(&recorded))?;
+        }
+        (Fate::Lost | Fate::Open, _) => _ = kernel.payment(entry.place, payment, None)?,
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Whether the kernel has a row for it.
+fn has_row(entry: &Entry) -> bool {
+    entry.record.payment.is_ok() && matches!(entry.fate, Fate::Decided | Fate::Lost | Fate::Open)
+}
+
+/// What a decision recorded of each entity of the mapping.
+fn standings(decision: &Decision, entities: &[Name]) -> Vec<Option<Standing>> {
+    let of = |name: &Name| {
+        let seen = decision.entities.iter().find(|seen| seen.entity == *name)?;
+        let count = |version: i64| u64::try_from(version).unwrap_or(0);
+        let (version, applied) = (count(seen.version), count(seen.applied));
+        match (version, applied) {
+            (0, 0) => None,
+            // Decided without a look at the state: only where it was applied is known.
+            (0, applied) => Some(Standing { applied, state: applied - 1, pending: Vec::new() }),
+            (version, 0) => Some(Standing { applied: version, state: version - 1, pending: Vec::new() }),
+            (version, applied) => {
+                let state = (version - 1).saturating_sub(seen.pending.len() as u64);
+                Some(Standing { applied, state, pending: seen.pending.clone() })
+            }
+        }
+    };
+    entities.iter().map(of).collect()
+}
+
+/// What labels say of payments in the end: the newest stands.
+#[derive(Default)]
+struct Verdicts(HashMap<u128, (i64, bool)>);
+
+impl Verdicts {
+    fn hear(&mut self, label: &schemas::payment::Label) {
+        let heard = (label.label_time.ms(), label.fraud);
+        let known = self.0.entry(id_hash(&label.transaction_id)).or_insert(heard);
+        *known = heard.max(*known);
+    }
+
+    fn of(&self, transaction_id: &str) -> Option<bool> {
+        self.0.get(&id_hash(transaction_id)).map(|(_, fraud)| *fraud)
+    }
+}
+
+/// Whether records of these topics are missing: the archive begins later than the topic, or has a hole.
+fn has_holes(store: &ArchiveStore, topics: &[String]) -> Result<bool, ArchiveError> {
+    for topic in topics {
+        let mut next: BTreeMap<i32, i64> = BTreeMap::new();
+        for place in store.places(topic)? {
+            if place.first > next.insert(place.partition, place.last + 1).unwrap_or(0) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// The run's id: what it looks at, and with which files.
+fn identity(store: &ArchiveStore, setup: &Setup, span: &Span) -> Result<String, ArchiveError> {
+    let mut hash = Sha256::new();
+    for topic in topics(&setup.config) {
+        for place in store.places(&topic)? {
+            hash.update(store.get(&place.manifest())?.unwrap_or_default());
+        }
+    }
+    hash.update(setup.definitions.version.as_bytes());
+    hash.update(span.from_ms.to_le_bytes());
+    hash.update(span.to_ms.to_le_bytes());
+    Ok(format!("run_{}", &hex::encode(hash.finalize())[..16]))
+}
+
+/// The results as they come: one JSON object a line.
+struct Files {
+    findings: BufWriter<File>,
+    corrections: BufWriter<File>,
+}
+
+impl Files {
+    fn create(out: &Path) -> std::io::Result<Self> {
+        let create = |name: &str| Ok(BufWriter::new(File::create(out.join(name))?));
+        let create = |name: &str| -> std::io::Result<_> { create(name) };
+        Ok(Self { findings: create("findings.jsonl")?, corrections: create("corrections.jsonl")? })
+    }
+}
+
+/// The second pass.
+struct Second<'a> {
+    comparer: Comparer<'a>,
+    alerts: Alerts,
+    tally: Tally,
+    gaps: HashSet<(usize, [u64; 2])>,
+    answers: Answers,
+    chunk: Option<Chunk>,
+    row: u32,
+    waiting: Vec<Compared>,
+    files: Files,
+    span: Span,
+    verdicts: Verdicts,
+}
+
+impl Second<'_> {
+    /// What the versions count and the archive has not.
+    fn versions(&mut self, entities: &[Name], has_holes: bool) -> Result<(), ReconcileError> {
+        let class = if has_holes { Class::ArchiveGap } else { Class::Unexplained };
+        for gap in self.answers.gaps().to_vec() {
+            let entity = entities.get(gap.entity).map_or("", |name| name.as_str());
+            let field = format!("version of a {entity}");
+            let missing = format!("{} events that the archive has not", gap.missing);
+            self.found(&Finding::bare(Check::Versions, class, (-1, -1)).of(field, missing, ""))?;
+        }
+        Ok(())
+    }
+
+    fn meet(&mut self, met: Met, ledger: &Ledger<'_>) -> Result<(), ReconcileError> {
+        match met {
+            Met::Entry(entry) => self.entry(*entry),
+            Met::Orphan { decision, is_open } => self.orphan(&decision, is_open, ledger),
+        }
+    }
+
+    fn entry(&mut self, mut entry: Entry) -> Result<(), ReconcileError> {
+        self.tally.entry(&entry);
+        let row = has_row(&entry).then(|| {
+            self.row += 1;
+            self.row - 1
+        });
+        let mut vector = Vec::new();
+        let computed = match row {
+            Some(row) => {
+                let chunk = self.chunk_of(row)?;
+                let causes = chunk.as_of_log(row, &mut vector);
+                Some((chunk.by_event_time(row).to_vec(), causes))
+            }
+            None => None,
+        };
+        let about = entry.record.payment.as_ref();
+        let time_ms = about.map_or(self.span.from_ms, |payment| payment.event_time.ms());
+        if !(self.span.from_ms..self.span.to_ms).contains(&time_ms) {
+            return Ok(());
+        }
+        self.tally.compared(Check::Conservation, 1);
+        let (class, field, recorded) = match &entry.fate {
+            Fate::Decided => {
+                return match computed {
+                    Some((by_event_time, causes)) => self.decided(&mut entry, vector, by_event_time, causes),
+                    None => Ok(()),
+                };
+            }
+            Fate::Dead(code) => (Class::DeadLetter, "dead_letter", code.as_str()),
+            Fate::Duplicate => (Class::Duplicate, "decision", "another record of this payment was decided"),
+            Fate::Open => (Class::Open, "decision", "not archived yet"),
+            Fate::Lost => (Class::Unexplained, "decision", "nothing"),
+        };
+        let mut finding =
+            Finding::bare(Check::Conservation, class, entry.place).of(field, recorded, "a decision");
+        if let Ok(payment) = about {
+            finding = finding.about(payment);
+            if entry.fate == Fate::Lost {
+                // Its alert is not another finding: the decision that raised it is gone.
+                let _ = self.alerts.take(&alert_id(&payment.transaction_id));
+            }
+        }
+        self.found(&finding)
+    }
+
+    fn decided(
+        &mut self,
+        entry: &mut Entry,
+        as_of_log: Vec<schemas::value::FeatureValue>,
+        by_event_time: Vec<schemas::value::FeatureValue>,
+        causes: Vec<(usize, batch::kernel::Causes)>,
+    ) -> Result<(), ReconcileError> {
+        let Ok(payment) = &entry.record.payment else { return Ok(()) };
+        let mut decisions = std::mem::take(&mut entry.decisions).into_iter();
+        let Some(decision) = decisions.next() else { return Ok(()) };
+        for again in decisions {
+            let is_same = contents(&again) == contents(&decision);
+            let class = if is_same { Class::Repeated } else { Class::Unexplained };
+            let finding = Finding::bare(Check::Conservation, class, entry.place).about(payment);
+            self.found(&finding.of("decision", "once more", "once"))?;
+        }
+        let fraud = self.verdicts.of(&payment.transaction_id);
+        self.tally.decision(&decision, fraud);
+        let keys = payment.entities.iter().enumerate();
+        let lacks = |(place, key): (usize, &Option<Box<str>>)| {
+            let key = entity_key(key.as_deref()?);
+            self.gaps.contains(&(place, key)).then_some(place)
+        };
+        let gaps = if self.gaps.is_empty() { Vec::new() } else { keys.filter_map(lacks).collect() };
+        let made = entry.record.made.take();
+        let payment = payment.clone();
+        self.waiting.push(Compared {
+            payment,
+            decision,
+            made,
+            as_of_log,
+            by_event_time,
+            causes,
+            gaps,
+            fraud,
+        });
+        if self.waiting.len() >= BATCH {
+            self.compare()?;
+        }
+        Ok(())
+    }
+
+    fn compare(&mut self) -> Result<(), ReconcileError> {
+        let waiting = std::mem::take(&mut self.waiting);
+        for outcome in self.comparer.compare(&waiting, &mut self.alerts) {
+            for (check, count) in outcome.compared {
+                self.tally.compared(check, count);
+            }
+            for finding in &outcome.findings {
+                self.found(finding)?;
+            }
+            if let Some(correction) = outcome.correction {
+                self.corrected(&correction)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn orphan(
+        &mut self,
+        decision: &Decision,
+        is_open: bool,
+        ledger: &Ledger<'_>,
+    ) -> Result<(), ReconcileError> {
+        let place = (decision.source_partition, decision.source_offset);
+        let class = if is_open { Class::Open } else { Class::Unexplained };
+        let other = ledger.decided_at(&decision.transaction_id).filter(|other| *other != place);
+        let computed = match other {
+            Some((partition, offset)) => format!("its payment is at {partition}:{offset}"),
+            None => "no such payment".to_owned(),
+        };
+        let _ = decision.alert_id.as_deref().and_then(|id| self.alerts.take(id));
+        let finding = Finding {
+            transaction_id: decision.transaction_id.clone(),
+            event_time_ms: decision.event_time.ms(),
+            amount_minor: decision.amount.minor(),
+            currency: decision.currency.as_str().to_owned(),
+            ..Finding::bare(Check::Conservation, class, place)
+        };
+        self.found(&finding.of("payment", decision.decision_id.as_str(), computed))
+    }
+
+    fn chunk_of(&mut self, row: u32) -> Result<&Chunk, ReconcileError> {
+        let holds = |chunk: &Chunk| (chunk.first..chunk.first + chunk.rows() as u32).contains(&row);
+        if !self.chunk.as_ref().is_some_and(holds) {
+            self.chunk = self.answers.next_chunk()?;
+        }
+        self.chunk.as_ref().ok_or_else(|| std::io::Error::other("fewer answers than payments").into())
+    }
+
+    fn found(&mut self, finding: &Finding) -> Result<(), ReconcileError> {
+        self.tally.finding(finding);
+        serde_json::to_writer(&mut self.files.findings, finding).map_err(std::io::Error::other)?;
+        Ok(self.files.findings.write_all(b"\n")?)
+    }
+
+    fn corrected(&mut self, correction: &Correction) -> Result<(), ReconcileError> {
+        self.tally.correction(correction);
+        serde_json::to_writer(&mut self.files.corrections, correction).map_err(std::io::Error::other)?;
+        Ok(self.files.corrections.write_all(b"\n")?)
+    }
+
+    fn finish(mut self, run: &str, records: BTreeMap<String, u64>) -> Result<Numbers, ReconcileError> {
+        self.compare()?;
+        let left = self.alerts.left().into_iter().map(|alert| {
+            let finding = Finding::bare(Check::Alerts, Class::Unexplained, alert.place);
+            let finding = Finding { transaction_id: alert.transaction_id.clone(), ..finding };
+            finding.of("alert", alert.rule.as_str(), "no decision that raised it")
+        });
+        for finding in left.collect::<Vec<_>>() {
+            self.found(&finding)?;
+        }
+        self.files.findings.flush()?;
+        self.files.corrections.flush()?;
+        let numbers = self.tally.numbers(run, records);
+        let json = serde_json::to_vec_pretty(&numbers).map_err(std::io::Error::other)?;
+        std::fs::write(self.span.out.join("report.json"), json)?;
+        Ok(numbers)
+    }
+}
+
+/// What must not differ between two writings of one decision.
+fn contents(decision: &Decision) -> Decision {
+    Decision { attempt: 1, decided_at_ms: 0, latency_us: Default::default(), ..decision.clone() }
+}

@@ -1,0 +1,404 @@
+//! One decision compared with what the kernel, the model and the policy make of its payment.
+
+use std::sync::Arc;
+
+use batch::kernel::{Cause, Causes};
+use feature_store::definition::{Definitions, Kind};
+use models::Model;
+use schemas::alert::Alert;
+use schemas::correction::{Correction, Moved, correction_id};
+use schemas::decision::Decision;
+use schemas::name::Name;
+use schemas::payment::Payment;
+use schemas::reason::{Reason, ReasonSource};
+use schemas::value::FeatureValue;
+
+use super::again::Again;
+use super::alerts::Alerts;
+use super::finding::{Check, Class, Finding};
+use crate::judge;
+use crate::made::Made;
+
+/// A decision with all that it is compared with.
+pub(super) struct Compared {
+    pub payment: Payment,
+    pub decision: Decision,
+    pub made: Option<String>,
+    /// The vector as of the log, and by event time.
+    pub as_of_log: Vec<FeatureValue>,
+    pub by_event_time: Vec<FeatureValue>,
+    /// Why the two differ, by place.
+    pub causes: Vec<(usize, Causes)>,
+    /// Entities of which the archive lacks events, by place in the mapping.
+    pub gaps: Vec<usize>,
+    /// Whether the payment is known to be fraud by now.
+    pub fraud: Option<bool>,
+}
+
+/// What a comparison came to.
+#[derive(Default)]
+pub(super) struct Outcome {
+    pub findings: Vec<Finding>,
+    pub correction: Option<Correction>,
+    /// Checks that were made: each counts what it compared.
+    pub compared: Vec<(Check, u64)>,
+}
+
+/// Compares decisions, many at once since models score many at once.
+pub(super) struct Comparer<'a> {
+    again: Again<'a>,
+    definitions: Arc<Definitions>,
+    run: String,
+}
+
+/// The scores of one decision.
+#[derive(Clone, Copy, Default)]
+struct Scores {
+    as_of_log: Option<f64>,
+    recorded: Option<f64>,
+    by_event_time: Option<f64>,
+}
+
+impl<'a> Comparer<'a> {
+    pub fn new(again: Again<'a>, definitions: &Arc<Definitions>, run: &str) -> Self {
+        Self { again, definitions: Arc::clone(definitions), run: run.to_owned() }
+    }
+
+    /// Compares these.
+    pub fn compare(&mut self, all: &[Compared], alerts: &mut Alerts) -> Vec<Outcome> {
+        let mut scores = vec![Scores::default(); all.len()];
+        let mut models: Vec<Name> = all.iter().filter_map(|one| one.decision.model.clone()).collect();
+        models.sort_unstable();
+        models.dedup();
+        for id in models {
+            let Some(model) = self.again.model(&id) else { continue };
+            let own: Vec<usize> =
+                (0..all.len()).filter(|at| all[*at].decision.model.as_ref() == Some(&id)).collect();
+            let vectors = |of: fn(&Compared) -> Vec<FeatureValue>| {
+                score_all(&model, own.iter().map(|at| of(&all[*at])))
+            };
+            let as_of_log = vectors(|one| one.as_of_log.clone());
+            let recorded = vectors(|one| one.decision.features.iter().map(|feature| feature.value).collect());
+            let by_event_time = vectors(|one| one.by_event_time.clone());
+            for (place, at) in own.into_iter().enumerate() {
+                scores[at] = Scores {
+                    as_of_log: as_of_log[place],
+                    recorded: recorded[place],
+                    by_event_time: by_event_time[place],
+                };
+            }
+        }
+        all.iter().zip(scores).map(|(one, scores)| self.one(one, scores, alerts)).collect()
+    }
+
+    fn one(&mut self, one: &Compared, scores: Scores, alerts: &mut Alerts) -> Outcome {
+        let mut outcome = Outcome::default();
+        let decision = &one.decision;
+        let mut proved = decision.clone();
+        if *decision.features_version != *self.definitions.version {
+            let found = self.about(Check::AsOfLog, Class::FeaturesChanged, one);
+            let version = self.definitions.version.clone();
+            outcome.findings.push(found.of(
+                "features_version",
+                decision.features_version.to_string(),
+                version,
+            ));
+        } else if self.vector_was_missing(one) {
+            let why = decision.fallback.as_deref().unwrap_or_default();
+            outcome.findings.push(self.about(Check::AsOfLog, Class::Fallback, one).of("features", why, ""));
+        } else {
+            self.features(one, &mut proved, &mut outcome);
+        }
+        let model = decision.model.as_ref().and_then(|id| self.again.model(id));
+        let score = self.score(one, model.as_ref(), scores, &mut outcome);
+        proved.score = score;
+        let rule = self.decided(one, model.as_ref(), score, &proved, &mut outcome);
+        self.alert(one, &proved, rule, alerts, &mut outcome);
+        self.rest(one, &proved, &mut outcome);
+        outcome.correction = self.correction(one, model.as_ref(), scores);
+        outcome
+    }
+
+    fn about(&self, check: Check, class: Class, one: &Compared) -> Finding {
+        let place = (one.decision.source_partition, one.decision.source_offset);
+        let key = one.decision.entities.first().map(|first| (first.entity.to_string(), first.key.clone()));
+        Finding { key, ..Finding::bare(check, class, place).about(&one.payment) }
+    }
+
+    /// A decision over no vector at all: the features were stale or late.
+    fn vector_was_missing(&self, one: &Compared) -> bool {
+        one.decision.fallback.is_some()
+            && one.decision.features.iter().all(|feature| feature.value == FeatureValue::Null)
+            && one.as_of_log.iter().any(|value| *value != FeatureValue::Null)
+    }
+
+    /// I6, I7 and I14; what is proved of the vector goes into `proved`.
+    fn features(&self, one: &Compared, proved: &mut Decision, outcome: &mut Outcome) {
+        let width = self.definitions.features.len();
+        outcome.compared.extend([(Check::AsOfLog, width as u64), (Check::ByEventTime, width as u64)]);
+        if one.decision.features.len() != width {
+            let (recorded, computed) = (one.decision.features.len().to_string(), width.to_string());
+            let found = self.about(Check::AsOfLog, Class::Unexplained, one);
+            outcome.findings.push(found.of("features", recorded, computed));
+            return;
+        }
+        for (place, feature) in self.definitions.features.iter().enumerate() {
+            let recorded = one.decision.features[place].value;
+            let (as_of_log, by_event_time) = (one.as_of_log[place], one.by_event_time[place]);
+            if !recorded.same_bits(as_of_log) {
+                let class = if one.decision.approximate {
+                    Class::Approximate
+                } else if matches!(&feature.kind, Kind::Windowed(windowed) if one.gaps.contains(&windowed.entity))
+                {
+                    Class::ArchiveGap
+                } else {
+                    Class::Unexplained
+                };
+                let found = self.about(Check::AsOfLog, class, one);
+                outcome.findings.push(found.of(&feature.name, recorded.to_string(), as_of_log.to_string()));
+                if class == Class::Unexplained {
+                    proved.features[place].value = as_of_log;
+                }
+            } else if !recorded.same_bits(by_event_time) {
+                let causes = one.causes.iter().find(|(at, _)| *at == place).map(|(_, causes)| *causes);
+                let found = self.about(Check::ByEventTime, class_of(causes.unwrap_or_default()), one);
+                outcome.findings.push(found.of(
+                    &feature.name,
+                    recorded.to_string(),
+                    by_event_time.to_string(),
+                ));
+            }
+        }
+    }
+
+    /// I8. Gives the score that is proved.
+    fn score(
+        &self,
+        one: &Compared,
+        model: Option<&Arc<Model>>,
+        scores: Scores,
+        outcome: &mut Outcome,
+    ) -> Option<f64> {
+        let recorded = one.decision.score;
+        let Some(id) = &one.decision.model else {
+            if let Some(why) = &one.decision.fallback {
+                let found = self.about(Check::Scores, Class::Fallback, one);
+                outcome.findings.push(found.of("score", why.as_str(), ""));
+            }
+            return recorded;
+        };
+        if model.is_none() {
+            let found = self.about(Check::Scores, Class::ModelChanged, one);
+            outcome.findings.push(found.of("model", id.as_str(), ""));
+            return recorded;
+        }
+        outcome.compared.push((Check::Scores, 1));
+        let same = |score: Option<f64>| score.map(f64::to_bits) == recorded.map(f64::to_bits);
+        // A vector that differs is a finding of its own: its score is right if it is that of either.
+        if same(scores.as_of_log) || same(scores.recorded) {
+            return recorded;
+        }
+        let found = self.about(Check::Scores, Class::Unexplained, one);
+        outcome.findings.push(found.of("score", said(recorded), said(scores.as_of_log)));
+        scores.as_of_log
+    }
+
+    /// The policy's part. Gives the alert rule that matched, where the policy is known.
+    fn decided(
+        &mut self,
+        one: &Compared,
+        model: Option<&Arc<Model>>,
+        score: Option<f64>,
+        proved: &Decision,
+        outcome: &mut Outcome,
+    ) -> Option<Option<Name>> {
+        let Some(policy) = self.again.policy(&one.decision.policy) else {
+            let found = self.about(Check::Decisions, Class::PolicyChanged, one);
+            outcome.findings.push(found.of("policy", one.decision.policy.as_str(), ""));
+            return None;
+        };
+        outcome.compared.push((Check::Decisions, 1));
+        let vector: Vec<FeatureValue> = proved.features.iter().map(|feature| feature.value).collect();
+        let made = self.again.decide(&policy, model, &one.decision, &one.payment, &vector, score);
+        for (field, recorded, computed) in differences(&one.decision, &made.decision) {
+            let found = self.about(Check::Decisions, Class::Unexplained, one);
+            outcome.findings.push(found.of(field, recorded, computed));
+        }
+        Some(made.alert_rule)
+    }
+
+    /// I9.
+    fn alert(
+        &self,
+        one: &Compared,
+        proved: &Decision,
+        rule: Option<Option<Name>>,
+        alerts: &mut Alerts,
+        outcome: &mut Outcome,
+    ) {
+        let Some(id) = &one.decision.alert_id else { return };
+        outcome.compared.push((Check::Alerts, 1));
+        let Some(alert) = alerts.take(id) else {
+            let is_open = alerts.is_behind(proved.source_partition, proved.source_offset);
+            let class = if is_open { Class::Open } else { Class::Unexplained };
+            outcome.findings.push(self.about(Check::Alerts, class, one).of("alert", "nothing", id.as_str()));
+            return;
+        };
+        let alert_rule = Some(rule.flatten().unwrap_or_else(|| alert.rule.clone()));
+        let Some(expected) = judge::alert(&Made { decision: proved.clone(), alert_rule }) else { return };
+        if !alert.is(&expected) {
+            let found = self.about(Check::Alerts, Class::Unexplained, one);
+            let expected = serde_json::to_string(&expected).unwrap_or_default();
+            outcome.findings.push(found.of("alert", alert.rule.as_str(), expected));
+        }
+    }
+
+    /// I11.
+    fn rest(&self, one: &Compared, proved: &Decision, outcome: &mut Outcome) {
+        let Some(text) = &one.made else { return };
+        let Ok(made) = serde_json::from_str::<Made>(text) else { return };
+        outcome.compared.push((Check::Rest, 1));
+        let mut told = made.decision;
+        // The caller could not be told where his record stands and which versions it comes to.
+        (told.source_partition, told.source_offset) = (proved.source_partition, proved.source_offset);
+        told.attempt = proved.attempt;
+        for (told, proved) in told.entities.iter_mut().zip(&proved.entities) {
+            told.applied = proved.applied;
+        }
+        if told != *proved {
+            let found = self.about(Check::Rest, Class::Unexplained, one);
+            let (field, told, recorded) = first_difference(&told, proved);
+            outcome.findings.push(found.of(field, recorded, told));
+        }
+    }
+
+    /// What should have been decided with nothing late.
+    fn correction(
+        &mut self,
+        one: &Compared,
+        model: Option<&Arc<Model>>,
+        scores: Scores,
+    ) -> Option<Correction> {
+        let decision = &one.decision;
+        if one.causes.is_empty() || decision.fallback.is_some() {
+            return None;
+        }
+        let policy = self.again.policy(&decision.policy)?;
+        let score = model.and(scores.by_event_time);
+        let should =
+            self.again.decide(&policy, model, decision, &one.payment, &one.by_event_time, score).decision;
+        let is_same_score = should.score.map(f64::to_bits) == decision.score.map(f64::to_bits);
+        if should.verdict == decision.verdict && is_same_score && should.alert_id == decision.alert_id {
+            return None;
+        }
+        let features = one.causes.iter().map(|(place, causes)| Moved {
+            name: self.definitions.features[*place].name.clone(),
+            seen: one.as_of_log[*place],
+            should_be: one.by_event_time[*place],
+            class: class_of(*causes).as_str().to_owned(),
+        });
+        Some(Correction {
+            correction_id: correction_id(&self.run, &decision.decision_id),
+            run: self.run.clone(),
+            decision_id: decision.decision_id.clone(),
+            transaction_id: decision.transaction_id.clone(),
+            event_time: decision.event_time,
+            amount: decision.amount,
+            currency: decision.currency,
+            decided: decision.verdict,
+            should_be: should.verdict,
+            score: decision.score,
+            score_should_be: should.score,
+            missed_alert: decision.alert_id.is_none() && should.alert_id.is_some(),
+            fraud: one.fraud,
+            features: features.collect(),
+        })
+    }
+}
+
+fn score_all(model: &Arc<Model>, vectors: impl Iterator<Item = Vec<FeatureValue>>) -> Vec<Option<f64>> {
+    let vectors: Vec<_> = vectors.collect();
+    let width = vectors.first().map_or(0, Vec::len);
+    if vectors.iter().any(|vector| vector.len() != width) {
+        return vec![None; vectors.len()];
+    }
+    let (flat, mut scores) = (vectors.concat(), Vec::new());
+    // What the model cannot score has no score, as in the stream.
+    if model.score(&flat, width, &mut scores).is_err() {
+        scores.clear();
+    }
+    scores.resize(vectors.len(), None);
+    scores
+}
+
+fn class_of(causes: Causes) -> Class {
+    let named = [
+        (Cause::Late, Class::Late),
+        (Cause::InFlight, Class::InFlight),
+        (Cause::LabelAfter, Class::LabelAfter),
+        (Cause::EarlyLabel, Class::EarlyLabel),
+    ];
+    named.into_iter().find(|(cause, _)| causes.has(*cause)).map_or(Class::Unexplained, |(_, class)| class)
+}
+
+/// Every bit of a score: two that look alike are still told apart.
+fn said(score: Option<f64>) -> String {
+    score.map_or("none".to_owned(), |score| format!("{score:?} ({:016x})", score.to_bits()))
+}
+
+type Difference = (&'static str, String, String);
+
+/// What a policy decides, field by field. What a list said is not in the record but for that it matched.
+fn differences(recorded: &Decision, again: &Decision) -> Vec<Difference> {
+    fn shown<T: std::fmt::Debug>(value: &T) -> String {
+        format!("{value:?}")
+    }
+    let mut found = Vec::new();
+    macro_rules! compare {
+        ($($field:ident),*) => { $(
+            if recorded.$field != again.$field {
+                found.push((stringify!($field), shown(&recorded.$field), shown(&again.$field)));
+            }
+        )* };
+    }
+    compare!(
+        hold,
+        risk_level,
+        expected_loss_minor,
+        rules,
+        lists,
+        segment,
+        fallback,
+        fallback_policy,
+        alert_id
+    );
+    if recorded.verdict != again.verdict {
+        found.push(("decision", recorded.verdict.as_str().to_owned(), again.verdict.as_str().to_owned()));
+    }
+    let reasons = |decision: &Decision| -> Vec<Reason> {
+        decision.reasons.iter().filter(|reason| reason.source != ReasonSource::List).cloned().collect()
+    };
+    let (before, after) = (reasons(recorded), reasons(again));
+    if before != after {
+        found.push(("reasons", shown(&before), shown(&after)));
+    }
+    found
+}
+
+fn first_difference(told: &Decision, recorded: &Decision) -> (String, String, String) {
+    let (told, recorded) = (serde_json::to_value(told), serde_json::to_value(recorded));
+    if let (Ok(serde_json::Value::Object(told)), Ok(recorded)) = (told, recorded) {
+        for (field, value) in told {
+            let other = recorded.get(&field).cloned().unwrap_or_default();
+            if value != other {
+                return (field, value.to_string(), other.to_string());
+            }
+        }
+    }
+    ("decision".to_owned(), String::new(), String::new())
+}
+
+/// An alert as far as it is compared.
+pub(super) fn comparable(alert: &Alert) -> Alert {
+    Alert { attempt: 1, ..alert.clone() }
+}

@@ -1,0 +1,339 @@
+//! The batch path on the real broker: a run with all that makes answers differ from what event time has, archived and
+//! computed again: nothing is unexplained, and what was put in comes out under its name. Then the same decisions with a
+//! few of them spoilt: exactly those are found.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Mutex, RwLock};
+use std::time::Duration;
+
+use feature_store::store::{Source, Topic};
+use harness::caller::{address, ask, on_connections, open};
+use harness::kafka::{World, read};
+use harness::process::{Process, binary, until};
+use harness::servers::{Servers, root};
+use schemas::codec::{Encoder, SchemaId, unframe};
+use schemas::contract::Contract;
+use schemas::decision::{Decision, Door, decision_id};
+use schemas::transaction::Transaction;
+use schemas::value::FeatureValue;
+use serde_json::{Value, json};
+use tripline::clock::{Clock, SystemClock};
+use tripline::simulate::{SimulatedEvent, Simulation, World as Simulated, feed};
+
+use crate::reload::version;
+
+/// What is done with one event.
+enum Step {
+    Topic(Transaction),
+    Rest(Transaction),
+    Label(Vec<u8>),
+    /// Bytes that are no record.
+    Garbage,
+}
+
+fn world() -> World {
+    let example =
+        |name: &str| std::fs::read_to_string(root().join("deploy/examples/demo").join(name)).unwrap();
+    let config = example("tripline.toml");
+    let payment = &config[config.find("[payment]").unwrap()..config.find("[kafka]").unwrap()];
+    let config = format!(
+        "[models]\npath = \"models\"\nlive = \"demo\"\nwatch = \"200ms\"\n[policies]\nwatch = \"200ms\"\n\
+         [archive]\nenabled = true\naddress = \"archive\"\nrecords_per_file = 300\n{payment}lateness = \"2d\"\n"
+    );
+    let world =
+        World::of(Servers::shared(), "batch", 4, &config, &example("features.toml"), &example("policy.toml"));
+    version(&world.path("models"), "1", false);
+    world
+}
+
+fn serve(world: &World) -> (Process, String) {
+    let process = world.serve(
+        &[
+            "rest.deadline=\"5s\"",
+            "store.checkpoint_every=\"1s\"",
+            "decisions.index=false",
+            "queue.enabled=false",
+        ],
+        &[],
+    );
+    let base = address(&process);
+    (process, base)
+}
+
+/// What was put in, to be found again.
+#[derive(Default)]
+struct Injected {
+    duplicates: u64,
+    dead: u64,
+    late: BTreeSet<String>,
+}
+
+/// The steps: some payments come late, some twice, some with another content; labels late, early and corrected.
+fn steps(world: &World, payments: usize) -> (Vec<Step>, Injected) {
+    let start = SystemClock::default().now().wall_ms - 12 * 86_400_000;
+    let simulated = Simulated {
+        start,
+        cards: 80,
+        merchants: 25,
+        payments_per_day: 300.0,
+        fraud_share: 0.1,
+        ..Simulated::default()
+    };
+    let mut labels = Encoder::new(Contract::Label);
+    let mut injected = Injected::default();
+    let (mut steps, mut held, mut paid): (Vec<Step>, Vec<(usize, Step)>, usize) = (Vec::new(), Vec::new(), 0);
+    for event in Simulation::new(simulated) {
+        let place = steps.len();
+        while let Some(due) = held.iter().position(|(due, _)| *due <= place) {
+            steps.push(held.swap_remove(due).1);
+        }
+        match event {
+            SimulatedEvent::Label(label) => {
+                let mut value = Vec::new();
+                labels.encode(SchemaId(world.ids[1]), &feed::label(&label).unwrap(), &mut value).unwrap();
+                // Some are heard of late.
+                let due = if place % 3 == 0 { place + 150 } else { place };
+                held.push((due, Step::Label(value)));
+            }
+            SimulatedEvent::Payment(payment) => {
+                let transaction = feed::transaction(&payment).unwrap();
+                paid += 1;
+                if paid > payments {
+                    break;
+                }
+                if paid % 40 == 0 {
+                    injected.late.insert(transaction.transaction_id.clone());
+                    held.push((place + 30, Step::Topic(transaction)));
+                } else if paid % 2 == 0 {
+                    steps.push(Step::Rest(transaction));
+                } else {
+                    if paid % 51 == 0 {
+                        injected.duplicates += 1;
+                        held.push((place + 20, Step::Topic(transaction.clone())));
+                    }
+                    if paid % 151 == 0 {
+                        injected.dead += 1;
+                        let amount =
+                            schemas::payment::AmountMinor::new(transaction.amount.minor() + 1).unwrap();
+                        held.push((place + 20, Step::Topic(Transaction { amount, ..transaction.clone() })));
+                    }
+                    steps.push(Step::Topic(transaction));
+                }
+                if paid % 301 == 0 {
+                    injected.dead += 1;
+                    steps.push(Step::Garbage);
+                }
+            }
+        }
+    }
+    steps.extend(held.into_iter().map(|(_, step)| step));
+    // A few labels before their payments.
+    let early: Vec<usize> =
+        (200..steps.len()).filter(|at| matches!(steps[*at], Step::Label(_)) && at % 7 == 0).collect();
+    for at in early {
+        let label = steps.remove(at);
+        steps.insert(at.saturating_sub(190), label);
+    }
+    (steps, injected)
+}
+
+fn run(world: &World, steps: &[Step]) -> usize {
+    let (process, first) = serve(world);
+    let Some(Step::Topic(dry)) = steps.iter().find(|step| matches!(step, Step::Topic(_))) else { panic!() };
+    open(&first, &World::key(), &json!(dry));
+    let encoder = Mutex::new(Encoder::new(Contract::Transaction));
+    let (process, base) = (Mutex::new(process), Mutex::new(first));
+    let replayed = Mutex::new(0);
+    let restart = |at: usize| {
+        let mut process = process.lock().unwrap();
+        if at == steps.len() / 4 * 2 {
+            version(&world.path("models"), "2", false);
+            let policy = std::fs::read_to_string(world.path("policy.toml")).unwrap();
+            std::fs::write(world.path("policy.toml"), policy.replace("review = 0.3", "review = 0.25"))
+                .unwrap();
+            std::thread::sleep(Duration::from_secs(2));
+        } else {
+            process.kill9();
+            let (again, address) = serve(world);
+            *process = again;
+            *base.lock().unwrap() = address;
+        }
+    };
+    let work: Vec<(usize, &Step)> = steps.iter().enumerate().collect();
+    // Nobody goes on while the service changes: who fell behind would come too late.
+    let gate = RwLock::new(());
+    on_connections(8, &work, |client, (at, step)| {
+        let passing = gate.read().unwrap();
+        if *at > 0 && at % (steps.len() / 4) == 0 {
+            drop(passing);
+            let _alone = gate.write().unwrap();
+            restart(*at);
+        }
+        match step {
+            Step::Topic(transaction) => {
+                let mut value = Vec::new();
+                encoder.lock().unwrap().encode(SchemaId(world.ids[0]), transaction, &mut value).unwrap();
+                world.send_by_key(transaction.card_id.as_bytes(), &value);
+            }
+            Step::Label(value) => world.send(Source { topic: Topic::Labels, partition: 0 }, b"", value),
+            Step::Garbage => world.send_by_key(b"", b"garbage"),
+            Step::Rest(transaction) => {
+                for _ in 0..600 {
+                    let base = base.lock().unwrap().clone();
+                    match ask(client, &base, &World::key(), "", &json!(transaction), None) {
+                        Some(told) if told.status == 200 => {
+                            *replayed.lock().unwrap() += usize::from(told.body["replayed"] == true);
+                            return;
+                        }
+                        Some(told) => assert!([409, 503].contains(&told.status), "{told:?}"),
+                        None => {}
+                    }
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+                panic!("{} had no answer", transaction.transaction_id);
+            }
+        }
+    });
+    world.flush();
+    let mut process = process.into_inner().unwrap();
+    until("all is committed", Duration::from_secs(90), || {
+        assert_eq!(process.ended(), None, "{}", process.log_tail());
+        world.is_committed()
+    });
+    process.signal("TERM");
+    assert!(process.wait(Duration::from_secs(10)).success(), "{}", process.log_tail());
+    replayed.into_inner().unwrap()
+}
+
+/// A command of ours; whether it ended well, and what it said.
+fn tripline(world: &World, words: &[&str], sets: &[String]) -> (bool, String) {
+    let mut command = Command::new(binary());
+    command.args(words).arg("--config").arg(world.path("tripline.toml"));
+    sets.iter().for_each(|set| _ = command.args(["--set", set]));
+    let output = command.output().unwrap();
+    let said =
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    (output.status.success(), said)
+}
+
+fn findings(out: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(out.join("findings.jsonl")).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn classes(findings: &[Value], check: &str) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for finding in findings.iter().filter(|finding| finding["check"] == check) {
+        *counts.entry(finding["class"].as_str().unwrap().to_owned()).or_default() += 1;
+    }
+    counts
+}
+
+#[test]
+fn i6_to_i14_nothing_is_unexplained_and_what_was_spoilt_is_found() {
+    if crate::fast() {
+        return;
+    }
+    let world = world();
+    let (steps, injected) = steps(&world, 3_000);
+    run(&world, &steps);
+    let (good, said) = tripline(&world, &["archive", "run", "--drain"], &[]);
+    assert!(good, "{said}");
+    let (good, said) = tripline(&world, &["archive", "verify"], &[]);
+    assert!(good, "{said}");
+    let out = world.path("out");
+    let (good, said) = tripline(&world, &["reconcile", "--out", out.to_str().unwrap()], &[]);
+    println!("{said}");
+    let found = findings(&out);
+    for finding in found.iter().filter(|finding| finding["class"] == "unexplained").take(20) {
+        println!("{finding}");
+    }
+    assert!(good, "{said}");
+    let conservation = classes(&found, "conservation");
+    assert_eq!(conservation.get("dead_letter"), Some(&injected.dead));
+    assert!(conservation["duplicate"] >= injected.duplicates, "{conservation:?}");
+    let by_event_time = classes(&found, "features_by_event_time");
+    for class in ["late", "in_flight", "label_after"] {
+        assert!(by_event_time.contains_key(class), "{by_event_time:?}");
+    }
+    spoilt(&world);
+}
+
+/// The decisions once more, in a topic where some are spoilt.
+fn spoilt(world: &World) {
+    const SPOILT_FEATURES: usize = 5;
+    let topic = world.topic("spoilt");
+    world.servers.create(&[(topic.clone(), 4)]);
+    let stored = world.servers.read(&world.topic("decisions"));
+    let decisions: Vec<Decision> = read(Contract::Decision, &stored);
+    let id = SchemaId(unframe(&stored[0].value).unwrap().0.0);
+    let scored = |at: &usize| decisions[*at].model.is_some() && decisions[*at].fallback.is_none();
+    let some: Vec<usize> = (0..decisions.len()).filter(scored).collect();
+    let pick = |part: usize| some[some.len() * part / 10];
+    let mut expected: BTreeSet<(String, String)> = BTreeSet::new();
+    let mut encoder = Encoder::new(Contract::Decision);
+    let producer = world.servers.producer();
+    let send = |partition: i32, decision: &Decision, encoder: &mut Encoder| {
+        let mut value = Vec::new();
+        encoder.encode(id, decision, &mut value).unwrap();
+        let record =
+            rdkafka::producer::BaseRecord::<[u8], _>::to(&topic).partition(partition).payload(&value);
+        producer.send(record).map_err(|(error, _)| error).unwrap();
+        rdkafka::producer::Producer::flush(&producer, Duration::from_secs(10)).unwrap();
+    };
+    for (at, (stored, decision)) in stored.iter().zip(&decisions).enumerate() {
+        let mut decision = decision.clone();
+        let own = decision.transaction_id.clone();
+        if let Some(part) = (1..=SPOILT_FEATURES).find(|part| pick(*part) == at) {
+            let ints = decision.features.iter_mut().filter(|one| matches!(one.value, FeatureValue::Int(_)));
+            let feature = ints.skip(part).next().unwrap();
+            let FeatureValue::Int(value) = feature.value else { panic!() };
+            feature.value = FeatureValue::Int(value + 1);
+            expected.insert((own, feature.name.to_string()));
+        } else if pick(7) == at {
+            expected.insert((own, "decision".to_owned()));
+            continue;
+        } else if pick(8) == at {
+            decision.score = decision.score.map(|score| f64::from_bits(score.to_bits() ^ 1));
+            expected.insert((own, "score".to_owned()));
+        } else if pick(9) == at {
+            let invented = "tx_invented".to_owned();
+            let invented = Decision {
+                decision_id: decision_id(&invented),
+                transaction_id: invented,
+                ..decision.clone()
+            };
+            expected.insert((invented.transaction_id.clone(), "payment".to_owned()));
+            send(stored.partition, &invented, &mut encoder);
+        }
+        send(stored.partition, &decision, &mut encoder);
+    }
+    let sets = [format!("kafka.decisions=\"{topic}\""), "archive.address=\"spoilt\"".to_owned()];
+    let policies = world.path("spoilt/policies");
+    std::fs::create_dir_all(&policies).unwrap();
+    for policy in std::fs::read_dir(world.path("archive/policies")).unwrap() {
+        let policy = policy.unwrap();
+        std::fs::copy(policy.path(), policies.join(policy.file_name())).unwrap();
+    }
+    let (good, said) = tripline(world, &["archive", "run", "--drain"], &sets);
+    assert!(good, "{said}");
+    let out = world.path("spoilt-out");
+    let (good, said) = tripline(world, &["reconcile", "--out", out.to_str().unwrap()], &sets);
+    assert!(!good && said.contains("unexplained"), "{said}");
+    let found = findings(&out);
+    let named = |finding: &&Value| finding["class"] == "unexplained";
+    let unexplained: Vec<_> = found.iter().filter(named).collect();
+    let text = |finding: &Value, field: &str| finding[field].as_str().unwrap().to_owned();
+    let spoilt: BTreeSet<_> =
+        unexplained.iter().map(|finding| (text(finding, "transaction_id"), text(finding, "field"))).collect();
+    assert_eq!(spoilt, expected, "{unexplained:#?}");
+    assert_eq!(unexplained.len(), SPOILT_FEATURES + 3);
+    let by_rest = decisions.iter().filter(|one| one.door == Door::Rest).count();
+    println!(
+        "{} decisions, {by_rest} of them for callers: {} were spoilt and found",
+        decisions.len(),
+        spoilt.len()
+    );
+}

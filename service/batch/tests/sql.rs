@@ -271,7 +271,7 @@ fn text_of(value: &FeatureValue) -> String {
 
 fn run(program: &str, words: &[&str]) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let out = Command::new(root.join(program)).args(words).output().unwrap();
+    let out = Command::new(root.join(program)).args(words).current_dir(&root).output().unwrap();
     assert!(out.status.success(), "{program} {words:?}: {}", String::from_utf8_lossy(&out.stderr));
 }
 

@@ -1,8 +1,8 @@
 //! The features file as SQL: one statement that computes every feature of every payment by event time.
 //!
 //! ```text
-//! payments ─► entity_1 ─┬─► entity_1_window   frames: count, sum, mean, min, max, time since the last
-//!                       └─► f7_step, f7_total  steps: distinct, frauds           ─┴─► entity_1_value ─► one row each
+//! payments ─► entity_1 ─┬─► entity_1_window     frames: count, sum, mean, min, max, time since the last ─┐
+//!                       └─► f7_step, f7_total   steps: distinct, frauds ─────────────────────────────────┴─► values
 //! labels ───► fraud ────────┘
 //! ```
 //! Why: a third answer that shares no line of code with the stream and the kernel, for a machine that has DuckDB and

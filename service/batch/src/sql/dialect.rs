@@ -57,7 +57,8 @@ impl Dialect {
         }
     }
 
-    /// A wide integer as the nearest real. DuckDB adds the halves of one as two reals, which rounds twice.
+    /// A wide integer as the nearest real. DuckDB before 2.0 adds the halves of one as two reals, which rounds twice:
+    /// one bit off in 8 of 100 at the worst.
     pub(super) fn real(self, wide: &str) -> String {
         match self {
             Dialect::DuckDb => format!(

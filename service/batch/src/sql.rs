@@ -85,15 +85,16 @@ impl Script<'_> {
         read.extend(self.columns.fields_of(self.windowed(entity).map(|(_, windowed)| windowed)));
         let query = format!("  SELECT {}\n  FROM payments\n  WHERE {key} IS NOT NULL", read.join(", "));
         tables.push(Table { name: source.clone(), query });
-        tables.push(window::table(self, entity, &source));
+        let (frames, found) = window::table(self, entity, &source);
+        tables.push(frames);
         let mut values = vec!["w.ord".to_owned()];
         let mut joins = String::new();
-        for (number, windowed) in self.windowed(entity) {
+        for ((number, windowed), value) in self.windowed(entity).zip(found) {
             if let Some(steps) = step::tables(self, number, windowed, &source) {
                 tables.extend(steps);
                 joins += &format!("\n  JOIN f{number}_total ON f{number}_total.ord = w.ord");
             }
-            values.push(format!("{} AS f{number}", window::value(self.dialect, number, windowed)));
+            values.push(format!("{value} AS f{number}"));
         }
         let query = format!("  SELECT {}\n  FROM {source}_window w{joins}", values.join(",\n    "));
         tables.push(Table { name: format!("{source}_value"), query });
@@ -184,9 +185,9 @@ fn header(definitions: &Definitions, vocabulary: &Vocabulary, script: &Script<'_
             "  source          text     who says so",
             "",
             "Gives one row for each payment, in no order: transaction_id, ord, and the features in the file's order.",
-            "A window is (t - delay - window, t - delay]. Frames count a payment's whole time or nothing of it, so",
-            "the payments of its own time come from a second frame (_tied) that goes by ord. What a frame cannot",
-            "count is a total of steps: +1 where something comes into the window, -1 where it leaves it.",
+            "A window is (t - delay - window, t - delay]; of the payments of one time it counts those of smaller ord.",
+            "Counts and sums are what came into it so far less what left it. What frames cannot count is a total of",
+            "steps: +1 where something comes into the window, -1 where it leaves it.",
             "Sums are exact in 128 bits, and whole ones wrap at 64 as the live service's do; a real is one division.",
         ]
         .map(str::to_owned),

@@ -73,7 +73,7 @@ const REQUESTS: [&str; 7] = [
 
 /// The columns of the CSV files. A field is called as an entity is, and its column is another.
 const PAYMENTS: &str = "transaction_id:VARCHAR,event_time_ms:BIGINT,amount_minor:BIGINT,ord:BIGINT,card:VARCHAR,\
-    merchant:VARCHAR,channel:VARCHAR,tip:BIGINT,card_2:BIGINT,wide:BIGINT,present:BOOLEAN\n";
+    merchant:VARCHAR,channel:VARCHAR,tip:BIGINT,card_field:BIGINT,wide:BIGINT,present:BOOLEAN\n";
 const LABELS: &str = "transaction_id:VARCHAR,fraud:BOOLEAN,label_time_ms:BIGINT,source:VARCHAR\n";
 
 fn vocabulary() -> Vocabulary {

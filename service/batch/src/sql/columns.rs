@@ -20,9 +20,9 @@ pub(super) struct Columns {
 impl Columns {
     pub fn of(vocabulary: &Vocabulary, dialect: Dialect) -> Self {
         let mut taken = Taken::new(&OWN);
-        let mut column = |name: &String| dialect.quoted(&taken.take(name));
-        let entities = vocabulary.entities.iter().map(&mut column).collect();
-        let fields = vocabulary.fields.iter().map(|(name, _)| column(name)).collect();
+        let mut column = |name: &str, what| dialect.quoted(&taken.take(name, what));
+        let entities = vocabulary.entities.iter().map(|name| column(name, "entity")).collect();
+        let fields = vocabulary.fields.iter().map(|(name, _)| column(name, "field")).collect();
         Self { entities, fields, dialect }
     }
 
@@ -74,7 +74,7 @@ impl Columns {
     /// The columns of the answer.
     pub fn of_answer(&self, features: &[Feature]) -> Vec<String> {
         let mut taken = Taken::new(&["transaction_id", "ord"]);
-        features.iter().map(|feature| self.dialect.quoted(&taken.take(&feature.name))).collect()
+        features.iter().map(|feature| self.dialect.quoted(&taken.take(&feature.name, "feature"))).collect()
     }
 }
 
@@ -86,13 +86,14 @@ impl Taken {
         Self(names.iter().map(|name| (*name).to_owned()).collect())
     }
 
-    /// The name, with a number behind it where it is in use.
-    fn take(&mut self, name: &str) -> String {
+    /// The name; where it is in use with what it names behind it, and if need be with a number.
+    fn take(&mut self, name: &str, what: &str) -> String {
         let mut number = 1;
         let mut own = name.to_owned();
         while !self.0.insert(own.to_lowercase()) {
+            let nth = if number == 1 { String::new() } else { format!("_{number}") };
+            own = format!("{name}_{what}{nth}");
             number += 1;
-            own = format!("{name}_{number}");
         }
         own
     }

@@ -130,10 +130,15 @@ fn of_frauds(script: &Script<'_>, number: usize, windowed: &Windowed, source: &s
     let (delay_ms, leaves_ms) = (windowed.delay.0, windowed.delay.0 + windowed.window.0);
     let condition = script.columns.condition(&windowed.filter);
     let condition = condition.map_or_else(String::new, |condition| format!(" WHERE {condition}"));
+    // Known before its own time, it comes into the window as any payment; else at the beginning of the time.
+    let at_entry = |there: &str, later: &str| match windowed.delay.0 {
+        0 => format!("CASE WHEN since_ms <= event_time_ms THEN {there} ELSE {later} END"),
+        _ => later.to_owned(),
+    };
+    let own = at_entry(entry_ord(windowed), "CAST(NULL AS BIGINT)");
+    let seat = at_entry(&entry_seat(windowed).to_string(), "0");
     let span = format!(
-        "  SELECT entity_key, from_ms, until_ms,
-    CASE WHEN since_ms <= event_time_ms THEN {} END AS ord,
-    CASE WHEN since_ms <= event_time_ms THEN {} ELSE 0 END AS seat
+        "  SELECT entity_key, from_ms, until_ms, {own} AS ord, {seat} AS seat
   FROM (
     SELECT e.entity_key, e.event_time_ms, e.ord, f.since_ms,
       GREATEST(e.event_time_ms + {delay_ms}, f.since_ms) AS from_ms,
@@ -141,9 +146,7 @@ fn of_frauds(script: &Script<'_>, number: usize, windowed: &Windowed, source: &s
     FROM (SELECT {key} AS entity_key, event_time_ms, ord FROM {source}{condition}) e
     JOIN fraud f ON f.ord = e.ord
   ) known
-  WHERE from_ms < until_ms",
-        entry_ord(windowed),
-        entry_seat(windowed),
+  WHERE from_ms < until_ms"
     );
     let steps = format!(
         "  SELECT entity_key, from_ms AS at_ms, ord, seat, 1 AS change FROM f{number}_span

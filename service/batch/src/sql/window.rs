@@ -1,131 +1,165 @@
-//! What a window function's frames can count, exactly.
+//! What a window function's frames can tell, exactly.
 //!
 //! ```text
-//! (t - delay - window, t - delay]   RANGE BETWEEN delay + window - 1 PRECEDING AND delay PRECEDING
-//! without delay                     RANGE ... AND 1 PRECEDING: the times before its own, whole,
-//!                                   and _tied: ROWS of its own time by ord, up to itself or before it
+//! count, sum, mean    what has come into the window so far - what has left it: two growing frames, one subtraction
+//! time since the last the newest so far, where it has not left the window
+//! min, max            the frame of the window itself, since nothing can be subtracted
+//!
+//! so far, delayed     RANGE BETWEEN UNBOUNDED PRECEDING AND delay PRECEDING
+//! so far, not delayed ROWS by time and ord, up to itself or before it
+//! left                RANGE BETWEEN UNBOUNDED PRECEDING AND delay + window PRECEDING
 //! ```
-//! A RANGE frame that ends at the current row takes all payments of its time, later ones too; hence the second.
+//! A RANGE frame that ends at the current row takes all payments of its time, later ones too; hence the ROWS, and for
+//! an extreme a second frame of its own time alone. Growing frames are linear in every engine; Spark goes through the
+//! whole of a moving one for each payment, so an extreme over a busy entity is dear there.
 
 use std::collections::BTreeMap;
 
 use feature_store::definition::{Aggregate, Number, Windowed};
 
-use super::{Dialect, Script, Table};
+use super::{Script, Table};
 
-/// One window function of a feature.
-struct Part {
-    name: &'static str,
-    call: String,
+/// The window functions of an entity, each once.
+struct Frames<'a> {
+    script: &'a Script<'a>,
+    key: String,
+    /// Calls with their windows, in the order of their numbers.
+    calls: Vec<String>,
+    /// The windows by name.
+    windows: BTreeMap<String, String>,
 }
 
-/// The table with the parts of all features of an entity.
-pub(super) fn table(script: &Script<'_>, entity: usize, source: &str) -> Table {
+/// The table of an entity's window functions, and the value of each feature from its columns (as `w`) and from its total
+/// of steps; null where there is none.
+pub(super) fn table(script: &Script<'_>, entity: usize, source: &str) -> (Table, Vec<String>) {
     let key = script.columns.entity(entity);
-    let mut selected = vec!["ord".to_owned(), "event_time_ms".to_owned()];
-    let mut windows = BTreeMap::new();
-    for (number, windowed) in script.windowed(entity) {
-        for Part { name, call } in parts(script, windowed) {
-            if let Some((from_ms, to_ms)) = range_ms(windowed) {
-                let over = format!("from_{from_ms}_to_{to_ms}");
-                selected.push(format!("{call} OVER {over} AS f{number}_{name}"));
-                let frame = format!("RANGE BETWEEN {from_ms} PRECEDING AND {to_ms} PRECEDING");
-                windows.insert(over, format!("(PARTITION BY {key} ORDER BY event_time_ms {frame})"));
-            }
-            if has_ties(windowed) {
-                let (over, last) =
-                    if itself(windowed) { ("tied", "CURRENT ROW") } else { ("tied_before", "1 PRECEDING") };
-                selected.push(format!("{call} OVER {over} AS f{number}_{name}_tied"));
-                let frame = format!("ROWS BETWEEN UNBOUNDED PRECEDING AND {last}");
-                let window = format!("(PARTITION BY {key}, event_time_ms ORDER BY ord {frame})");
-                windows.insert(over.to_owned(), window);
-            }
-        }
-    }
-    let mut query = format!("  SELECT {}\n  FROM {source}", selected.join(",\n    "));
-    if !windows.is_empty() {
-        let windows = windows.into_iter().map(|(name, window)| format!("{name} AS {window}"));
+    let mut frames = Frames { script, key, calls: Vec::new(), windows: BTreeMap::new() };
+    let values = script.windowed(entity).map(|(number, windowed)| frames.value(number, windowed)).collect();
+    let calls = (1..).zip(&frames.calls).map(|(number, call)| format!(",\n    {call} AS n{number}"));
+    let mut query = format!("  SELECT ord, event_time_ms{}\n  FROM {source}", calls.collect::<String>());
+    if !frames.windows.is_empty() {
+        let windows = frames.windows.iter().map(|(name, window)| format!("{name} AS ({window})"));
         query += &format!("\n  WINDOW {}", windows.collect::<Vec<_>>().join(",\n    "));
     }
-    Table { name: format!("{source}_window"), query }
+    (Table { name: format!("{source}_window"), query }, values)
 }
 
-/// Where the RANGE frame begins and ends before the payment; `None` where only its own time is left.
-fn range_ms(windowed: &Windowed) -> Option<(i64, i64)> {
-    let from_ms = windowed.delay.0 + windowed.window.0 - 1;
-    let to_ms = windowed.delay.0.max(1);
-    (from_ms >= to_ms).then_some((from_ms, to_ms))
-}
-
-fn has_ties(windowed: &Windowed) -> bool {
-    windowed.delay.0 == 0
-}
-
-/// Whether the payment itself counts; it is never the last one before itself.
-fn itself(windowed: &Windowed) -> bool {
-    windowed.include_current && windowed.aggregate != Aggregate::TimeSinceLast
-}
-
-fn parts(script: &Script<'_>, windowed: &Windowed) -> Vec<Part> {
-    let condition = script.columns.condition(&windowed.filter);
-    let passing = |value: &str| match &condition {
-        Some(condition) => format!("CASE WHEN {condition} THEN {value} END"),
-        None => value.to_owned(),
-    };
-    let number = |number: Number| passing(&script.columns.number(number));
-    let part = |name, function: &str, of: &str| Part { name, call: format!("{function}({of})") };
-    let sum = |of: Number| part("sum", "SUM", &script.dialect.wide(&number(of)));
-    match windowed.aggregate {
-        Aggregate::Count | Aggregate::FraudRatio => vec![part("count", "COUNT", &passing("1"))],
-        Aggregate::Sum(of) => vec![sum(of)],
-        Aggregate::Mean(of) => vec![sum(of), part("count", "COUNT", &number(of))],
-        Aggregate::Min(of) => vec![part("min", "MIN", &number(of))],
-        Aggregate::Max(of) => vec![part("max", "MAX", &number(of))],
-        Aggregate::TimeSinceLast => vec![part("last", "MAX", &passing("event_time_ms"))],
-        Aggregate::Distinct(_) | Aggregate::FraudCount => Vec::new(),
-    }
-}
-
-/// The value of a feature from its parts (of the table `w`) and its total of steps; null where there is none.
-pub(super) fn value(dialect: Dialect, number: usize, windowed: &Windowed) -> String {
-    let both = |name: &str| {
-        let frames = [(range_ms(windowed).is_some(), ""), (has_ties(windowed), "_tied")];
-        let used = frames.iter().filter(|(used, _)| *used);
-        used.map(|(_, tied)| format!("w.f{number}_{name}{tied}")).collect::<Vec<_>>()
-    };
-    let count = || both("count").join(" + ");
-    // The sum of an empty frame is null.
-    let sum = || {
-        let parts: Vec<_> = both("sum").iter().map(|part| format!("COALESCE({part}, 0)")).collect();
-        format!("({})", parts.join(" + "))
-    };
-    // The others leave nulls out.
-    let extreme = |pick: &str, name: &str| match &both(name)[..] {
-        [one] => one.clone(),
-        parts => format!("{pick}({})", parts.join(", ")),
-    };
-    let scale = 10_i64.pow(windowed.major_scale.unwrap_or(0));
-    let major = |minor: String| match windowed.major_scale {
-        Some(_) => format!("CAST({minor} AS DOUBLE) / CAST({scale} AS DOUBLE)"),
-        None => minor,
-    };
-    let where_any = |value: String| format!("CASE WHEN {} > 0 THEN {value} END", count());
-    let total = || format!("f{number}_total.total");
-    match windowed.aggregate {
-        Aggregate::Count => count(),
-        Aggregate::FraudCount | Aggregate::Distinct(_) => total(),
-        Aggregate::Sum(_) if windowed.major_scale.is_none() => dialect.wrapped(&sum()),
-        Aggregate::Sum(_) => format!("{} / CAST({scale} AS DOUBLE)", dialect.real(&sum())),
-        Aggregate::Mean(_) => where_any(format!(
-            "{} / CAST(({}) * CAST({scale} AS BIGINT) AS DOUBLE)",
-            dialect.real(&sum()),
-            count()
-        )),
-        Aggregate::Min(_) => major(extreme("LEAST", "min")),
-        Aggregate::Max(_) => major(extreme("GREATEST", "max")),
-        Aggregate::TimeSinceLast => format!("w.event_time_ms - {}", extreme("GREATEST", "last")),
-        Aggregate::FraudRatio => {
-            where_any(format!("CAST({} AS DOUBLE) / CAST({} AS DOUBLE)", total(), count()))
+impl Frames<'_> {
+    fn value(&mut self, number: usize, windowed: &Windowed) -> String {
+        let dialect = self.script.dialect;
+        let scale = 10_i64.pow(windowed.major_scale.unwrap_or(0));
+        let total = format!("f{number}_total.total");
+        match windowed.aggregate {
+            Aggregate::Count => self.count(windowed, "1"),
+            Aggregate::FraudCount | Aggregate::Distinct(_) => total,
+            Aggregate::Sum(of) => {
+                let sum = self.sum(windowed, of);
+                match windowed.major_scale {
+                    None => dialect.wrapped(&sum),
+                    Some(_) => format!("{} / CAST({scale} AS DOUBLE)", dialect.real(&sum)),
+                }
+            }
+            Aggregate::Mean(of) => {
+                let (sum, count) = (self.sum(windowed, of), self.count(windowed, &self.number(of)));
+                let by = format!("CAST({count} * CAST({scale} AS BIGINT) AS DOUBLE)");
+                format!("CASE WHEN {count} > 0 THEN {} / {by} END", dialect.real(&sum))
+            }
+            Aggregate::FraudRatio => {
+                let count = self.count(windowed, "1");
+                format!("CASE WHEN {count} > 0 THEN CAST({total} AS DOUBLE) / CAST({count} AS DOUBLE) END")
+            }
+            Aggregate::Min(of) => self.extreme(windowed, of, "MIN", "LEAST"),
+            Aggregate::Max(of) => self.extreme(windowed, of, "MAX", "GREATEST"),
+            Aggregate::TimeSinceLast => {
+                let so_far = self.so_far(windowed, false);
+                let last = self.column("MAX", &self.passing(windowed, "event_time_ms"), so_far);
+                let reach_ms = windowed.delay.0 + windowed.window.0;
+                format!("CASE WHEN {last} > w.event_time_ms - {reach_ms} THEN w.event_time_ms - {last} END")
+            }
         }
     }
+
+    fn count(&mut self, windowed: &Windowed, of: &str) -> String {
+        let [so_far, left] = self.so_far_and_left(windowed, "COUNT", &self.passing(windowed, of));
+        format!("({so_far} - {left})")
+    }
+
+    fn sum(&mut self, windowed: &Windowed, of: Number) -> String {
+        let wide = self.script.dialect.wide(&self.passing(windowed, &self.number(of)));
+        let [so_far, left] = self.so_far_and_left(windowed, "SUM", &wide);
+        // The sum of an empty frame is null.
+        format!("(COALESCE({so_far}, 0) - COALESCE({left}, 0))")
+    }
+
+    fn extreme(&mut self, windowed: &Windowed, of: Number, function: &str, pick: &str) -> String {
+        let of = self.passing(windowed, &self.number(of));
+        let (from_ms, to_ms) = (windowed.delay.0 + windowed.window.0 - 1, windowed.delay.0.max(1));
+        let mut found = Vec::new();
+        if from_ms >= to_ms {
+            let frame = format!("RANGE BETWEEN {from_ms} PRECEDING AND {to_ms} PRECEDING");
+            let window = format!("PARTITION BY {} ORDER BY event_time_ms {frame}", self.key);
+            found.push(self.column(function, &of, (format!("from_{from_ms}_to_{to_ms}"), window)));
+        }
+        if windowed.delay.0 == 0 {
+            let (name, last) = so_far_end(windowed.include_current);
+            let frame = format!("ROWS BETWEEN UNBOUNDED PRECEDING AND {last}");
+            let window = format!("PARTITION BY {}, event_time_ms ORDER BY ord {frame}", self.key);
+            found.push(self.column(function, &of, (format!("tied_{name}"), window)));
+        }
+        // Both leave nulls out.
+        let minor = if found.len() == 1 { found.remove(0) } else { format!("{pick}({})", found.join(", ")) };
+        match windowed.major_scale {
+            Some(scale) => format!("CAST({minor} AS DOUBLE) / CAST({} AS DOUBLE)", 10_i64.pow(scale)),
+            None => minor,
+        }
+    }
+
+    fn so_far_and_left(&mut self, windowed: &Windowed, function: &str, of: &str) -> [String; 2] {
+        let so_far = self.so_far(windowed, windowed.include_current);
+        let left = self.until(windowed.delay.0 + windowed.window.0);
+        [self.column(function, of, so_far), self.column(function, of, left)]
+    }
+
+    /// Name and text of the window of all that has come so far.
+    fn so_far(&self, windowed: &Windowed, itself: bool) -> (String, String) {
+        if windowed.delay.0 > 0 {
+            return self.until(windowed.delay.0);
+        }
+        let (name, last) = so_far_end(itself);
+        let frame = format!("ROWS BETWEEN UNBOUNDED PRECEDING AND {last}");
+        (name.to_owned(), format!("PARTITION BY {} ORDER BY event_time_ms, ord {frame}", self.key))
+    }
+
+    fn until(&self, ms: i64) -> (String, String) {
+        let frame = format!("RANGE BETWEEN UNBOUNDED PRECEDING AND {ms} PRECEDING");
+        (format!("until_{ms}"), format!("PARTITION BY {} ORDER BY event_time_ms {frame}", self.key))
+    }
+
+    /// The column of a window function.
+    fn column(&mut self, function: &str, of: &str, (name, window): (String, String)) -> String {
+        let call = format!("{function}({of}) OVER {name}");
+        self.windows.insert(name, window);
+        let known = self.calls.iter().position(|known| *known == call);
+        let place = known.unwrap_or_else(|| {
+            self.calls.push(call);
+            self.calls.len() - 1
+        });
+        format!("w.n{}", place + 1)
+    }
+
+    fn number(&self, number: Number) -> String {
+        self.script.columns.number(number)
+    }
+
+    /// A value where the event meets the feature's conditions, else null.
+    fn passing(&self, windowed: &Windowed, value: &str) -> String {
+        match self.script.columns.condition(&windowed.filter) {
+            Some(condition) => format!("CASE WHEN {condition} THEN {value} END"),
+            None => value.to_owned(),
+        }
+    }
+}
+
+fn so_far_end(itself: bool) -> (&'static str, &'static str) {
+    if itself { ("to_itself", "CURRENT ROW") } else { ("before_itself", "1 PRECEDING") }
 }

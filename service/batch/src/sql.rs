@@ -17,6 +17,8 @@ use schemas::value::ValueKind;
 mod columns;
 mod dialect;
 mod step;
+#[cfg(test)]
+mod tests;
 mod window;
 
 pub use dialect::Dialect;
@@ -150,12 +152,21 @@ fn or_empty(value: &str, windowed: &Windowed, kind: ValueKind) -> String {
     }
 }
 
+/// What the header says of the labels.
+const LABELS: [&str; 5] = [
+    "labels, in any order and as often as they were said; those of no payment do not matter:",
+    "  transaction_id  text",
+    "  fraud           boolean  fraud, or confirmed legitimate",
+    "  label_time_ms   bigint   from when on it is known",
+    "  source          text     who says so",
+];
+
 fn header(definitions: &Definitions, vocabulary: &Vocabulary, script: &Script<'_>) -> String {
     let mut lines = vec![
         format!("Every feature of every payment by event time, in the words of {}.", script.dialect.name()),
         format!("Written by Tripline from the features file of version {}.", definitions.version),
         String::new(),
-        "Reads two tables or views. payments, each payment once:".to_owned(),
+        "Reads tables or views of these names. payments, each payment once:".to_owned(),
         "  transaction_id  text     matches labels.transaction_id".to_owned(),
         "  event_time_ms   bigint   milliseconds since 1970-01-01 UTC".to_owned(),
         "  amount_minor    bigint   minor units".to_owned(),
@@ -176,13 +187,11 @@ fn header(definitions: &Definitions, vocabulary: &Vocabulary, script: &Script<'_
         };
         lines.push(format!("  {}  {sql_type}  field {name}{unit}, may be null", script.columns.field(place)));
     }
+    if definitions.use_labels() {
+        lines.extend(LABELS.map(str::to_owned));
+    }
     lines.extend(
         [
-            "labels, in any order and as often as they were said; those of no payment do not matter:",
-            "  transaction_id  text",
-            "  fraud           boolean  fraud, or confirmed legitimate",
-            "  label_time_ms   bigint   from when on it is known",
-            "  source          text     who says so",
             "",
             "Gives one row for each payment, in no order: transaction_id, ord, and the features in the file's order.",
             "A window is (t - delay - window, t - delay]; of the payments of one time it counts those of smaller ord.",

@@ -9,17 +9,17 @@ use std::process::Command;
 
 use batch::kernel::{Kernel, Order};
 use batch::sql::{Dialect, features_sql};
-use feature_store::definition::{Definitions, Vocabulary};
+use feature_store::definition::{Aggregate, Definitions, Feature, Kind, Vocabulary, Windowed};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use schemas::mapping::FieldKind;
 use schemas::payment::{AmountMinor, ContentHash, Currency, FieldValue, Label, LabelSource, Payment};
-use schemas::time::EventTime;
+use schemas::time::{DurationMs, EventTime};
 use schemas::value::FeatureValue;
 use smallvec::smallvec;
 
 /// An aggregate, and what else the feature says. Written out over both entities.
-const WINDOWED: [&str; 39] = [
+const WINDOWED: [&str; 40] = [
     "count   | window = '2s'",
     "count   | window = '1ms'",
     "count   | window = '1ms', include_current = false",
@@ -28,6 +28,7 @@ const WINDOWED: [&str; 39] = [
     "count   | window = '700ms', delay = '100ms', where = { channel = ['chip', 'o''clock \\ ${x} ä'] }",
     "count   | window = '3s', where = { present = true, tip = [1, 2, 3, -4] }",
     "count   | window = '3648d', delay = '1d'",
+    "count   | window = '3s', where = { wide = [-9223372036854775808, 9223372036854775807] }",
     "sum     | window = '2s', of = 'amount'",
     "sum     | window = '1s', of = 'amount', include_current = false, unit = 'major'",
     "sum     | window = '4s', of = 'tip', delay = '300ms'",
@@ -51,7 +52,7 @@ const WINDOWED: [&str; 39] = [
     "distinct | window = '1ms', of = 'tip'",
     "distinct | window = '3s', of = 'present', where = { tip = [1, 2, 3, 4, 5] }",
     "time_since_last | window = '2s'",
-    "time_since_last | window = '1ms', empty = -1",
+    "time_since_last | window = '1ms', empty = -9223372036854775808",
     "time_since_last | window = '3s', delay = '200ms', where = { channel = 'online' }",
     "count   | window = '3s', of = 'label', delay = '1ms'",
     "count   | window = '20s', of = 'label', delay = '2s', where = { channel = 'online' }",
@@ -108,8 +109,20 @@ fn definitions() -> Definitions {
             }
         }
     }
-    Definitions::parse("features.toml", &text, &vocabulary())
-        .unwrap_or_else(|found| panic!("{found}\n{text}"))
+    let mut definitions = Definitions::parse("features.toml", &text, &vocabulary())
+        .unwrap_or_else(|found| panic!("{found}\n{text}"));
+    // A file must not have labels without delay; what they mean is plain all the same.
+    let mut undelayed = Vec::new();
+    for (feature, include_current) in definitions.features.iter().zip([true, false].into_iter().cycle()) {
+        let Kind::Windowed(windowed) = &feature.kind else { continue };
+        if matches!(windowed.aggregate, Aggregate::FraudCount | Aggregate::FraudRatio) {
+            let windowed = Windowed { delay: DurationMs(0), include_current, ..windowed.clone() };
+            let name = format!("{} undelayed", feature.name);
+            undelayed.push(Feature { name, kind: Kind::Windowed(windowed), norm: None });
+        }
+    }
+    definitions.features.extend(undelayed);
+    definitions
 }
 
 /// `a = 1, b = { c = [1, 2] }`, one a line.
@@ -291,7 +304,8 @@ fn compare(
         assert_eq!(cells[0], &*payment.transaction_id);
         assert_eq!(cells.len(), 2 + expected.len(), "columns");
         for ((name, ours), theirs) in names.iter().zip(expected).zip(&cells[2..]) {
-            assert_eq!(theirs, ours, "{name} of {}", payment.transaction_id);
+            let id = &payment.transaction_id;
+            assert!(theirs == ours, "{name} of {id}: \"{theirs}\" by SQL, \"{ours}\" by the kernel");
             values += 1;
             defined += usize::from(!ours.is_empty());
         }

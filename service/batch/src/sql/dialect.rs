@@ -5,9 +5,9 @@ use feature_store::definition::Constant;
 /// Who is to run the statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
-    /// DuckDB, 1.1 or later.
+    /// DuckDB; seen equal with 1.1.3 and 2.0.1.
     DuckDb,
-    /// Spark SQL, 3.4 or later.
+    /// Spark SQL; seen equal with 4.3.0.
     Spark,
 }
 

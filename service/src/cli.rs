@@ -82,6 +82,12 @@ enum AuditCommand {
 }
 
 #[derive(Debug, Subcommand)]
+enum FeaturesCommand {
+    /// Writes the features as SQL, for an engine that computes them over files
+    Sql(command::features::SqlArgs),
+}
+
+#[derive(Debug, Subcommand)]
 enum ArchiveCommand {
     /// Archives what the topics hold and what comes to them
     Run(command::archive::RunArgs),
@@ -124,6 +130,11 @@ enum Command {
     Reconcile {
         #[command(flatten)]
         reconcile: command::reconcile::ReconcileArgs,
+    },
+    /// The features file
+    Features {
+        #[command(subcommand)]
+        command: FeaturesCommand,
     },
     /// Makes an API key
     Key {
@@ -208,6 +219,7 @@ pub fn run() -> ExitCode {
         Command::Check { config } => return check(&config),
         Command::Replay { config, replay } => command::replay::run(&config, &replay),
         Command::Reconcile { reconcile } => command::reconcile::run(&reconcile),
+        Command::Features { command: FeaturesCommand::Sql(args) } => command::features::sql(&args),
         Command::Key { command: KeyCommand::New { key } } => command::key::new(&key),
         Command::User { command: UserCommand::Add(args) } => command::user::add(&args),
         Command::User { command: UserCommand::List { config } } => command::user::list(&config),

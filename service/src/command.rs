@@ -5,6 +5,7 @@ pub mod audit;
 pub mod bench;
 pub mod check;
 pub mod demo;
+pub mod features;
 pub mod key;
 pub mod model;
 pub mod reconcile;

@@ -398,7 +398,7 @@ fn first_difference(told: &Decision, recorded: &Decision) -> (String, String, St
     ("decision".to_owned(), String::new(), String::new())
 }
 
-/// An alert as far as it is compared.
+/// An alert as far as it is compared: one that was written before a crash, and its decision after it, differ in these.
 pub(super) fn comparable(alert: &Alert) -> Alert {
-    Alert { attempt: 1, ..alert.clone() }
+    Alert { attempt: 1, raised_at_ms: 0, ..alert.clone() }
 }

@@ -258,7 +258,52 @@ fn i6_to_i14_nothing_is_unexplained_and_what_was_spoilt_is_found() {
     for class in ["late", "in_flight", "label_after"] {
         assert!(by_event_time.contains_key(class), "{by_event_time:?}");
     }
+    let late = to_the_record(&world, &found);
+    println!(
+        "{late} decisions saw another count of their card's payments than event time has: each is found, and no other"
+    );
     spoilt(&world);
+}
+
+/// One feature in full: how many payments of its card a decision did not see, by the plain words, against what was
+/// found. Both ways: each that is there, and no other.
+fn to_the_record(world: &World, found: &[Value]) -> usize {
+    const FEATURE: &str = "card_payments_30d";
+    let decisions: Vec<Decision> = read(Contract::Decision, &world.servers.read(&world.topic("decisions")));
+    let text = |finding: &Value, field: &str| finding[field].as_str().unwrap().to_owned();
+    let told: BTreeMap<String, String> = found
+        .iter()
+        .filter(|finding| finding["check"] == "features_by_event_time" && finding["field"] == FEATURE)
+        .map(|finding| (text(finding, "transaction_id"), text(finding, "computed")))
+        .collect();
+    let card = |decision: &Decision| {
+        let seen = decision.entities.iter().find(|seen| &*seen.entity == "card").unwrap().clone();
+        let (version, pending) = (seen.version, seen.pending.len() as i64);
+        match decision.door {
+            Door::Rest => (seen.key, seen.applied, version - 1 - pending, seen.pending),
+            Door::Topic => (seen.key, version, version - 1, Vec::new()),
+        }
+    };
+    let cards: Vec<_> = decisions.iter().map(card).collect();
+    let mut expected = BTreeMap::new();
+    for (decision, (key, applied, state, pending)) in decisions.iter().zip(&cards) {
+        let missed = decisions.iter().zip(&cards).filter(|(other, (other_key, other_applied, ..))| {
+            let place = |applied: &i64, decision: &Decision| (decision.event_time, *applied);
+            other_key == key
+                && other.transaction_id != decision.transaction_id
+                && other_applied > state
+                && !pending.contains(&other.transaction_id)
+                && place(other_applied, other) < place(applied, decision)
+        });
+        let missed = missed.count() as i64;
+        let feature = decision.features.iter().find(|feature| &*feature.name == FEATURE).unwrap();
+        let FeatureValue::Int(seen) = feature.value else { panic!("{feature:?}") };
+        if missed > 0 {
+            expected.insert(decision.transaction_id.clone(), (seen + missed).to_string());
+        }
+    }
+    assert_eq!(told, expected);
+    expected.len()
 }
 
 /// The decisions once more, in a topic where some are spoilt.
@@ -281,7 +326,7 @@ fn spoilt(world: &World) {
         let record =
             rdkafka::producer::BaseRecord::<[u8], _>::to(&topic).partition(partition).payload(&value);
         producer.send(record).map_err(|(error, _)| error).unwrap();
-        rdkafka::producer::Producer::flush(&producer, Duration::from_secs(10)).unwrap();
+        producer.poll(Duration::ZERO);
     };
     for (at, (stored, decision)) in stored.iter().zip(&decisions).enumerate() {
         let mut decision = decision.clone();
@@ -310,6 +355,7 @@ fn spoilt(world: &World) {
         }
         send(stored.partition, &decision, &mut encoder);
     }
+    rdkafka::producer::Producer::flush(&producer, Duration::from_secs(10)).unwrap();
     let sets = [format!("kafka.decisions=\"{topic}\""), "archive.address=\"spoilt\"".to_owned()];
     let policies = world.path("spoilt/policies");
     std::fs::create_dir_all(&policies).unwrap();

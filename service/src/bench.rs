@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 pub mod features;
 mod load;
+pub mod recompute;
 mod response;
 pub mod rest;
 mod rig;

@@ -23,6 +23,7 @@ pub mod pipeline;
 pub mod policy;
 pub mod policy_file;
 pub mod process;
+pub mod recompute;
 pub mod reconcile;
 pub mod registry;
 pub mod reload;

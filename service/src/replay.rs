@@ -27,9 +27,9 @@ use crate::config::LimitsConfig;
 use crate::pipeline::{BatchFacts, Deciders, Item, Pipeline, Ruling};
 
 pub(crate) mod columns;
-mod labels;
+pub(crate) mod labels;
 mod output;
-mod payments;
+pub(crate) mod payments;
 
 use labels::Labels;
 use output::Output;

@@ -12,7 +12,7 @@ use super::payments::open;
 
 /// All labels, by time. Ids are kept in one text: a million labels are 40 MB.
 #[derive(Debug, Default)]
-pub(super) struct Labels {
+pub(crate) struct Labels {
     ids: String,
     /// Time, whether fraud, and where the id stands.
     labels: Vec<(EventTime, bool, std::ops::Range<usize>)>,
@@ -87,19 +87,23 @@ impl Labels {
 
     /// The labels not given yet that are known at this time.
     pub fn known_at(&mut self, time: EventTime) -> Vec<Label> {
-        let mut known = Vec::new();
-        while let Some((label_time, fraud, id)) = self.labels.get(self.next) {
-            if *label_time > time {
-                break;
-            }
-            self.next += 1;
-            known.push(Label {
-                transaction_id: self.ids.get(id.clone()).unwrap_or_default().into(),
-                fraud: *fraud,
-                label_time: *label_time,
-                source: LabelSource::Other,
-            });
-        }
+        let known = self.labels[self.next..].iter().take_while(|(label_time, ..)| *label_time <= time);
+        let known: Vec<Label> = known.map(|label| self.label(label)).collect();
+        self.next += known.len();
         known
+    }
+
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = Label> {
+        self.labels.iter().map(|label| self.label(label))
+    }
+
+    fn label(&self, (label_time, fraud, id): &(EventTime, bool, std::ops::Range<usize>)) -> Label {
+        Label {
+            transaction_id: self.ids.get(id.clone()).unwrap_or_default().into(),
+            fraud: *fraud,
+            label_time: *label_time,
+            source: LabelSource::Other,
+        }
     }
 }

@@ -18,7 +18,7 @@ use super::columns::{Column, Found, column, look_up};
 const ROWS: usize = 8_192;
 
 /// One row of the file.
-pub(super) struct Row {
+pub(crate) struct Row {
     /// Its id as far as it can be read, also where no payment can be made of it.
     pub transaction_id: Option<Box<str>>,
     /// The payment, or why it is none.
@@ -26,7 +26,7 @@ pub(super) struct Row {
 }
 
 /// A file of payments.
-pub(super) struct Payments {
+pub(crate) struct Payments {
     reader: ParquetRecordBatchReader,
     mapping: Arc<PaymentMapping>,
     paths: Vec<FieldPath>,

@@ -306,11 +306,11 @@ fn to_the_record(world: &World, found: &[Value]) -> usize {
     expected.len()
 }
 
-/// The decisions once more, in a topic where some are spoilt.
-fn spoilt(world: &World) {
-    const SPOILT_FEATURES: usize = 5;
-    let topic = world.topic("spoilt");
-    world.servers.create(&[(topic.clone(), 4)]);
+const SPOILT_FEATURES: usize = 5;
+
+/// Sends the decisions once more to a topic, some of them spoilt; gives payment and field of these.
+fn spoil(world: &World, topic: &str) -> BTreeSet<(String, String)> {
+    world.servers.create(&[(topic.to_owned(), 4)]);
     let stored = world.servers.read(&world.topic("decisions"));
     let decisions: Vec<Decision> = read(Contract::Decision, &stored);
     let id = SchemaId(unframe(&stored[0].value).unwrap().0.0);
@@ -323,8 +323,7 @@ fn spoilt(world: &World) {
     let send = |partition: i32, decision: &Decision, encoder: &mut Encoder| {
         let mut value = Vec::new();
         encoder.encode(id, decision, &mut value).unwrap();
-        let record =
-            rdkafka::producer::BaseRecord::<[u8], _>::to(&topic).partition(partition).payload(&value);
+        let record = rdkafka::producer::BaseRecord::<[u8], _>::to(topic).partition(partition).payload(&value);
         producer.send(record).map_err(|(error, _)| error).unwrap();
         producer.poll(Duration::ZERO);
     };
@@ -332,8 +331,9 @@ fn spoilt(world: &World) {
         let mut decision = decision.clone();
         let own = decision.transaction_id.clone();
         if let Some(part) = (1..=SPOILT_FEATURES).find(|part| pick(*part) == at) {
-            let ints = decision.features.iter_mut().filter(|one| matches!(one.value, FeatureValue::Int(_)));
-            let feature = ints.skip(part).next().unwrap();
+            let mut ints =
+                decision.features.iter_mut().filter(|one| matches!(one.value, FeatureValue::Int(_)));
+            let feature = ints.nth(part).unwrap();
             let FeatureValue::Int(value) = feature.value else { panic!() };
             feature.value = FeatureValue::Int(value + 1);
             expected.insert((own, feature.name.to_string()));
@@ -356,6 +356,13 @@ fn spoilt(world: &World) {
         send(stored.partition, &decision, &mut encoder);
     }
     rdkafka::producer::Producer::flush(&producer, Duration::from_secs(10)).unwrap();
+    expected
+}
+
+/// The decisions in a topic where some are spoilt: exactly these are found.
+fn spoilt(world: &World) {
+    let topic = world.topic("spoilt");
+    let expected = spoil(world, &topic);
     let sets = [format!("kafka.decisions=\"{topic}\""), "archive.address=\"spoilt\"".to_owned()];
     let policies = world.path("spoilt/policies");
     std::fs::create_dir_all(&policies).unwrap();
@@ -376,10 +383,5 @@ fn spoilt(world: &World) {
         unexplained.iter().map(|finding| (text(finding, "transaction_id"), text(finding, "field"))).collect();
     assert_eq!(spoilt, expected, "{unexplained:#?}");
     assert_eq!(unexplained.len(), SPOILT_FEATURES + 3);
-    let by_rest = decisions.iter().filter(|one| one.door == Door::Rest).count();
-    println!(
-        "{} decisions, {by_rest} of them for callers: {} were spoilt and found",
-        decisions.len(),
-        spoilt.len()
-    );
+    println!("{} decisions or parts of them were spoilt, and found", spoilt.len());
 }

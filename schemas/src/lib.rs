@@ -5,6 +5,7 @@
 pub mod alert;
 pub mod codec;
 pub mod contract;
+pub mod currency;
 pub mod dead_letter;
 pub mod decision;
 pub mod document;

@@ -21,7 +21,7 @@ pub(super) fn panel(bins: &[Calibration]) -> Markup {
         description: "Across the mean score of a bin, upwards the share of its labelled payments that is fraud, with a \
                       95 % interval. Points on the dashed diagonal are calibrated; above it the score is too low.",
         width: 560,
-        height: 330,
+        height: 380,
     };
     html! {
         section.panel #calibration aria-labelledby="calibration-head" {
@@ -54,8 +54,8 @@ fn draw(area: &Area<'_>, bins: &[Calibration]) -> Drawn {
     let mut chart = ChartBuilder::on(area)
         .margin(plot::units(8))
         .margin_right(plot::units(16))
-        .x_label_area_size(plot::units(40))
-        .y_label_area_size(plot::units(62))
+        .x_label_area_size(plot::units(46))
+        .y_label_area_size(plot::units(70))
         .build_cartesian_2d(0.0..1.0, 0.0..1.0)?;
     let mut mesh = chart.configure_mesh();
     plot::look(&mut mesh);

@@ -40,16 +40,15 @@ pub(super) fn panel(checks: &[Check]) -> Markup {
 
 fn table(checks: &[Check]) -> Markup {
     html! {
-        div.scroll tabindex="0" role="region" aria-labelledby="checks-head" {
+        div.scroll tabindex="0" role="region" aria-label="Table of checks" {
             table {
                 thead {
                     tr {
                         th scope="col" { "Check" }
-                        th scope="col" { "What it says" }
+                        th scope="col" { "Result" }
                         th.number scope="col" { "Compared" }
                         th.number scope="col" { "Differences" }
                         th.number scope="col" { "Unexplained" }
-                        th scope="col" { "Result" }
                     }
                 }
                 tbody { @for check in checks { (row(check)) } }
@@ -63,15 +62,16 @@ fn row(check: &Check) -> Markup {
     let share = number::share(check.differences, check.compared);
     html! {
         tr data-tone=[(check.unexplained > 0).then_some("decline")] {
-            th scope="row" { @if let Some((_, name, _)) = known { (name) } @else { (number::spoken(&check.check)) } }
-            td.sentence.soft { @if let Some((_, _, sentence)) = known { (sentence) } }
+            th.said-too scope="row" {
+                @if let Some((_, name, sentence)) = known { (name) p { (sentence) } } @else { (number::spoken(&check.check)) }
+            }
+            td { (badge(check)) }
             td.number { (number::count(check.compared)) }
             td.number {
                 (number::count(check.differences))
                 @if check.differences > 0 { " " small.soft { "(" (number::percent(share)) ")" } }
             }
             td.number.hot { (number::count(check.unexplained)) }
-            td { (badge(check)) }
         }
     }
 }

@@ -28,12 +28,11 @@ fn tone(class: &Class) -> Option<&'static str> {
 
 fn table(classes: &[Class], palette: &Palette) -> Markup {
     html! {
-        div.scroll tabindex="0" role="region" aria-labelledby="classes-head" {
+        div.scroll tabindex="0" role="region" aria-label="Table of classes" {
             table {
                 thead {
                     tr {
                         th scope="col" { "Class" }
-                        th scope="col" { "What it means" }
                         th.number scope="col" { "Findings" }
                         th.number scope="col" { "Payments" }
                         th.number scope="col" { "They amount to" }
@@ -42,11 +41,11 @@ fn table(classes: &[Class], palette: &Palette) -> Markup {
                 tbody {
                     @for (place, class) in classes.iter().enumerate() {
                         tr data-tone=[tone(class)] {
-                            th.nowrap scope="row" {
+                            th.said-too scope="row" {
                                 (swatch(palette.paint(&class.class))) " "
                                 a href={ "#class-" (place) } { (number::spoken(&class.class)) }
+                                p { (class.meaning) }
                             }
-                            td.sentence { (class.meaning) }
                             td.number.hot { (number::count(class.count)) }
                             td.number { (number::count(class.payments.count)) }
                             td.number { (number::money(&class.payments)) }

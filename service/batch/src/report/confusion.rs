@@ -55,8 +55,8 @@ fn sentences(confusion: &[Confusion]) -> Markup {
 
 fn table(confusion: &[Confusion]) -> Markup {
     html! {
-        div.scroll tabindex="0" role="region" aria-labelledby="confusion-head" {
-            table {
+        div.scroll tabindex="0" role="region" aria-label="Table of verdicts and labels" {
+            table.barred {
                 thead {
                     tr {
                         th scope="col" { "Verdict" }

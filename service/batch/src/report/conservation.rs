@@ -26,7 +26,7 @@ fn table(partitions: &[Conservation]) -> Markup {
     let sum = |of: fn(&Conservation) -> u64| partitions.iter().map(of).fold(0_u64, u64::saturating_add);
     let unaccounted = sum(|one| one.unaccounted);
     html! {
-        div.scroll tabindex="0" role="region" aria-labelledby="conservation-head" {
+        div.scroll tabindex="0" role="region" aria-label="Table of partitions" {
             table {
                 thead {
                     tr {

@@ -108,7 +108,7 @@ pub(super) fn decisions(numbers: &Numbers) -> Markup {
                 p.nothing { "No decision was looked at." }
             } @else {
                 (grid::legend(drawn.map(|verdict| (*verdict, paint(verdict)))))
-                (plot::plot(&frame, |area| stacked(area, &bars, top, &|share| number::percent(*share))))
+                (plot::plot(&frame, |area| stacked(area, &bars, top, &|share| axis_share(*share, top))))
                 details { summary { "Table: decisions by day" } (grid.table("Decisions by day and verdict", "Day")) }
             }
         }
@@ -131,6 +131,7 @@ fn stacked(area: &Area<'_>, bars: &[Bar], top: f64, label: &dyn Fn(&f64) -> Stri
     };
     let mut chart = ChartBuilder::on(area)
         .margin(plot::units(6))
+        .margin_right(plot::units(24))
         .x_label_area_size(plot::units(26))
         .y_label_area_size(plot::units(56))
         .build_cartesian_2d((0..days - 1).into_segmented(), 0.0..top.max(f64::MIN_POSITIVE))?;
@@ -163,7 +164,10 @@ fn calendar(numbers: &Numbers, grid: &Grid<'_>) -> Vec<String> {
     let ends = numbers.days.as_ref().map(|(first, last)| (first.parse::<Date>(), last.parse::<Date>()));
     if let Some((Ok(first), Ok(last))) = ends {
         let between = first.series(1.day()).take_while(|day| *day <= last);
-        days.extend(between.take(MOST_DAYS).map(|day| day.to_string()));
+        let between: Vec<Date> = between.take(MOST_DAYS + 1).collect();
+        if between.len() <= MOST_DAYS {
+            days.extend(between.iter().map(Date::to_string));
+        }
     }
     days.into_iter().collect()
 }
@@ -179,6 +183,12 @@ fn day_label(day: &str) -> String {
 #[expect(clippy::cast_precision_loss, reason = "a bar's height")]
 const fn float(count: u64) -> f64 {
     count as f64
+}
+
+/// A share on an axis that ends at `top`: all with the same decimals.
+fn axis_share(share: f64, top: f64) -> String {
+    let decimals = if top < 0.02 { 2 } else { usize::from(top < 0.1) };
+    format!("{:.decimals$}{}%", share * 100.0, number::THIN)
 }
 
 /// A count on an axis; nothing between whole ones.

@@ -34,7 +34,7 @@ pub(super) fn panel(drift: &[Drift]) -> Markup {
                 p.nothing { "Drift was not measured." }
             } @else {
                 (table(&sorted))
-                h3 { "Bins" }
+                h3.bins-head { "Bins" }
                 (legend([("training reference", OTHERS), ("these days", LINE)].into_iter()))
                 div.bins { @for (place, one) in sorted.iter().enumerate() { (bins(place, one)) } }
             }
@@ -55,12 +55,12 @@ fn weight(psi: f64) -> (&'static str, Paint, &'static str) {
 
 fn table(drift: &[&Drift]) -> Markup {
     html! {
-        div.scroll tabindex="0" role="region" aria-labelledby="drift-head" {
-            table {
+        div.scroll tabindex="0" role="region" aria-label="Table of drift" {
+            table.barred {
                 thead {
                     tr {
                         th scope="col" { "Score or feature" }
-                        th scope="col" { "Index" }
+                        th scope="col" { "Index, with marks at 0.1 and 0.25" }
                         th.number scope="col" { "PSI" }
                         th scope="col" { "Drift" }
                     }

@@ -30,8 +30,8 @@ fn table(grid: &Grid<'_>, palette: &Palette) -> Markup {
     rows.sort_by_key(|(_, counts)| Reverse(grid::total(counts)));
     let most = grid.most();
     html! {
-        div.scroll tabindex="0" role="region" aria-labelledby="by-feature-head" {
-            table {
+        div.scroll tabindex="0" role="region" aria-label="Table of features" {
+            table.barred {
                 thead {
                     tr {
                         th scope="col" { "Feature" }

@@ -87,9 +87,9 @@ fn draw(area: &Area<'_>, steps: &[(&str, Quantiles)]) -> Drawn {
     };
     let mut chart = ChartBuilder::on(area)
         .margin(plot::units(6))
-        .margin_right(plot::units(16))
+        .margin_right(plot::units(20))
         .x_label_area_size(plot::units(26))
-        .y_label_area_size(plot::units(72))
+        .y_label_area_size(plot::units(84))
         .build_cartesian_2d(range, (0..count - 1).into_segmented())?;
     let mut mesh = chart.configure_mesh();
     plot::look(&mut mesh);
@@ -121,7 +121,7 @@ fn tick(us: &f64) -> String {
 
 fn table(steps: &[(&str, Quantiles)]) -> Markup {
     html! {
-        div.scroll tabindex="0" role="region" aria-labelledby="latency-head" {
+        div.scroll tabindex="0" role="region" aria-label="Table of latency" {
             table {
                 thead {
                     tr {

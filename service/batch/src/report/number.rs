@@ -71,7 +71,7 @@ pub(super) fn money(money: &Money) -> Markup {
     html! {
         @if money.amount_minor.is_empty() { span.soft { "–" } }
         @for (currency, minor) in &money.amount_minor {
-            span.money { (amount(*minor, currency)) (THIN) small { (currency) } }
+            span.money { (amount(*minor, currency)) (THIN) small { (short(currency, 8)) } }
         }
     }
 }

@@ -45,7 +45,7 @@ pub(super) fn plot(frame: &Frame<'_>, draw: impl FnOnce(&Area<'_>) -> Drawn) -> 
     };
     let (title, description) = (format!("{}-title", frame.id), format!("{}-description", frame.id));
     html! {
-        div.plot.scroll tabindex="0" role="region" aria-label=(frame.title) {
+        div.plot.scroll tabindex="0" role="region" aria-label={ "Plot: " (frame.title) } {
             svg role="img" viewBox={ "0 0 " (width) " " (height) } aria-labelledby=(title) aria-describedby=(description) {
                 title id=(title) { (frame.title) }
                 desc id=(description) { (frame.description) }
@@ -67,7 +67,7 @@ pub(super) fn stroke(paint: Paint, tenths: u32) -> ShapeStyle {
 
 /// The text of axes.
 pub(super) fn text() -> TextStyle<'static> {
-    ("sans-serif", units(12)).into_font().color(&SOFT.rgb())
+    ("sans-serif", units(15)).into_font().color(&SOFT.rgb())
 }
 
 /// Thin lines across at the labels, nothing up, no frame.

@@ -137,7 +137,7 @@ fn nothing_compared_is_not_green() {
     assert!(html.contains("verdict\" data-tone=\"review\""));
     let text = text(&html);
     for words in
-        ["Nothing was compared", "No check was run.", "There is no difference.", "No latency was recorded."]
+        ["Nothing was compared", "No check was run.", "No difference was found.", "No latency was recorded."]
     {
         assert!(text.contains(words), "{words}");
     }

@@ -13,7 +13,7 @@ pub(super) fn panel(classes: &[Class], palette: &Palette) -> Markup {
         section.panel #classes aria-labelledby="classes-head" {
             div.panel-head { h2 #classes-head { "Classes of differences" } p { "Why answers differ: each difference is in one." } }
             @if classes.is_empty() {
-                p.nothing { "There is no difference." }
+                p.nothing { "No difference was found." }
             } @else {
                 (table(classes, palette))
                 @for (place, class) in classes.iter().enumerate() { (one(place, class)) }

@@ -6,7 +6,7 @@ mod made_up;
 
 use std::collections::BTreeSet;
 
-use batch::numbers::{Cell, Conservation, Drift, Numbers, Quantiles};
+use batch::numbers::{Cell, Conservation, Drift, Example, Numbers, Quantiles};
 use batch::report::{content_security_policy, html};
 
 /// What a reader sees between tags, with the thin spaces of numbers as commas.
@@ -142,6 +142,15 @@ fn nothing_compared_is_not_green() {
         assert!(text.contains(words), "{words}");
     }
     assert!(!text.contains("unexplained difference"));
+}
+
+#[test]
+fn a_record_that_is_gone_has_dashes_and_not_the_year_1970() {
+    let mut numbers = made_up::broken();
+    numbers.classes[0].examples = vec![Example { check: "conservation".to_owned(), ..Default::default() }];
+    let html = html(&numbers);
+    stands_alone(&html);
+    assert!(text(&html).contains("––conservation–––") && !html.contains("1970"));
 }
 
 #[test]

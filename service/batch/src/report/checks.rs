@@ -6,7 +6,7 @@ use super::number;
 use crate::numbers::Check;
 
 /// A check's word, its name, and what it compares.
-const CHECKS: [(&str, &str, &str); 7] = [
+const CHECKS: [(&str, &str, &str); 8] = [
     (
         "features_as_of_log",
         "Features as of the log",
@@ -26,6 +26,11 @@ const CHECKS: [(&str, &str, &str); 7] = [
         "Each record of the payments topic is decided, refused or a repetition.",
     ),
     ("rest", "REST against topic", "The same payment answered both ways has the same answer."),
+    (
+        "versions",
+        "Versions",
+        "The versions that decisions recorded are those of payments and labels in the archive.",
+    ),
 ];
 
 /// The table of checks.

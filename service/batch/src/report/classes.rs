@@ -90,18 +90,23 @@ pub(super) fn examples(examples: &[Example], caption: &str) -> Markup {
                 tbody {
                     @for example in examples {
                         tr {
-                            th.value scope="row" { code { (example.transaction_id) } }
-                            td.nowrap { (number::utc(example.event_time_ms)) }
+                            th.value scope="row" { (known(&example.transaction_id)) }
+                            td.nowrap { @if example.event_time_ms == 0 { (known("")) } @else { (number::utc(example.event_time_ms)) } }
                             td { (number::spoken(&example.check)) }
-                            td.value { code { (example.field) } }
-                            td.value { code { (example.recorded) } }
-                            td.value { code { (example.computed) } }
+                            td.value { (known(&example.field)) }
+                            td.value { (known(&example.recorded)) }
+                            td.value { (known(&example.computed)) }
                         }
                     }
                 }
             }
         }
     }
+}
+
+/// A value, or a dash where nothing is known: a record may be gone with all that it said.
+fn known(text: &str) -> Markup {
+    html! { @if text.is_empty() { span.soft { "–" } } @else { code { (text) } } }
 }
 
 fn keys(keys: &[(String, String, u64)], caption: &str) -> Markup {

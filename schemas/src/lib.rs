@@ -6,6 +6,7 @@ pub mod alert;
 pub mod codec;
 pub mod contract;
 pub mod correction;
+pub mod currency;
 pub mod dead_letter;
 pub mod decision;
 pub mod document;

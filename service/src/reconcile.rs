@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use batch::archive::{ArchiveError, ArchiveStore};
 use batch::kernel::{Answers, Chunk, Kernel, Order, Recorded, Standing, entity_key};
 use batch::numbers::Numbers;
+use batch::report;
 use schemas::alert::alert_id;
 use schemas::correction::Correction;
 use schemas::decision::Decision;
@@ -437,6 +438,7 @@ impl Second<'_> {
         let numbers = self.tally.numbers(run, records);
         let json = serde_json::to_vec_pretty(&numbers).map_err(std::io::Error::other)?;
         std::fs::write(self.span.out.join("report.json"), json)?;
+        std::fs::write(self.span.out.join("report.html"), report::html(&numbers))?;
         Ok(numbers)
     }
 }

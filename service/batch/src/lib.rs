@@ -3,4 +3,5 @@
 pub mod archive;
 pub mod kernel;
 pub mod numbers;
+pub mod report;
 pub mod sql;

@@ -1,7 +1,7 @@
 """The programs that the local servers are made of: fetched once, pinned by version, kept in a cache folder.
 
 Why: a test run must not wait for a download, and must run the same broker next year. The versions are in the two pom
-files, in schemathesis.txt, in browser/ and below; a changed pom is another folder. The cache is ${TRIPLINE_CACHE}, else tripline/ in the user's cache.
+files, in schemathesis.txt and moto.txt, in browser/ and below; a changed pom is another folder. The cache is ${TRIPLINE_CACHE}, else tripline/ in the user's cache.
 Not an installer: Java, Maven and pip are the machine's own (deploy/install test), and their settings are the user's.
 """
 
@@ -49,16 +49,32 @@ def java_21():
 
 def schemathesis():
     """The folder with schemathesis and all that it needs: a PYTHONPATH, `python3 -m schemathesis.cli`."""
-    wanted = HERE / "schemathesis.txt"
-    text = wanted.read_bytes()
-    version = re.search(r"^schemathesis==(.+)$", text.decode(), re.MULTILINE)[1]
+    return listed("schemathesis", SCHEMATHESIS_CLI)
+
+
+def moto():
+    """The folder with moto and what its S3 part needs: a PYTHONPATH, `python3 -m moto.server`."""
+    return listed("moto", "moto/server.py")
+
+
+def moto_version():
+    return pinned("moto")[1]
+
+
+def pinned(name):
+    """A list of pinned packages, and the version of the one that it is named after."""
+    text = (HERE / f"{name}.txt").read_bytes()
+    return text, re.search(f"^{name}==(.+)$", text.decode(), re.MULTILINE)[1]
+
+
+def listed(name, proof):
+    text, version = pinned(name)
 
     def fill(into):
-        pip = [*by_pip(), "--target", str(into), "--requirement", str(wanted)]
-        run_quietly(pip, f"fetching schemathesis {version} by pip")
+        pip = [*by_pip(), "--target", str(into), "--requirement", str(HERE / f"{name}.txt")]
+        run_quietly(pip, f"fetching {name} {version} by pip")
 
-    name = f"schemathesis-{version}-py{python_version()}-{hashlib.sha256(text).hexdigest()[:8]}"
-    return fetch_once(name, SCHEMATHESIS_CLI, fill)
+    return fetch_once(f"{name}-{version}-py{python_version()}-{hashlib.sha256(text).hexdigest()[:8]}", proof, fill)
 
 
 def duckdb():

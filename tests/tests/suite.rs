@@ -23,6 +23,8 @@ fn fast() -> bool {
     fast
 }
 
+#[path = "suite/archive.rs"]
+mod archive;
 #[path = "suite/batch.rs"]
 mod batch;
 #[path = "suite/crash.rs"]

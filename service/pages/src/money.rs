@@ -1,41 +1,10 @@
 //! Amounts of money: from minor units to what a person reads.
 
 use maud::{Markup, html};
+use schemas::currency::minor_digits;
 
 /// Between thousands and before the currency: narrow, and no line breaks at it.
 const THIN: char = '\u{202f}';
-
-/// Currencies whose minor unit is not a hundredth, by ISO 4217.
-const EXPONENTS: [(&str, u32); 24] = [
-    ("BIF", 0),
-    ("CLP", 0),
-    ("DJF", 0),
-    ("GNF", 0),
-    ("ISK", 0),
-    ("JPY", 0),
-    ("KMF", 0),
-    ("KRW", 0),
-    ("PYG", 0),
-    ("RWF", 0),
-    ("UGX", 0),
-    ("UYI", 0),
-    ("VND", 0),
-    ("VUV", 0),
-    ("XAF", 0),
-    ("XOF", 0),
-    ("XPF", 0),
-    ("BHD", 3),
-    ("IQD", 3),
-    ("JOD", 3),
-    ("KWD", 3),
-    ("LYD", 3),
-    ("OMR", 3),
-    ("TND", 3),
-];
-
-fn exponent(currency: &str) -> u32 {
-    EXPONENTS.iter().find(|(code, _)| *code == currency).map_or(2, |(_, exponent)| *exponent)
-}
 
 /// A number with thin spaces between thousands.
 pub(crate) fn grouped(number: u64) -> String {
@@ -52,7 +21,7 @@ pub(crate) fn grouped(number: u64) -> String {
 
 /// The amount alone, such as `1 234.50`.
 pub(crate) fn amount(minor: i64, currency: &str) -> String {
-    let exponent = exponent(currency);
+    let exponent = minor_digits(currency);
     let unit = 10_u64.pow(exponent);
     let (whole, part) = (minor.unsigned_abs() / unit, minor.unsigned_abs() % unit);
     let sign = if minor < 0 { "−" } else { "" };

@@ -208,7 +208,7 @@ fn run(world: &World, steps: &[Step]) -> usize {
 }
 
 /// A command of ours; whether it ended well, and what it said.
-fn tripline(world: &World, words: &[&str], sets: &[String]) -> (bool, String) {
+pub fn tripline(world: &World, words: &[&str], sets: &[String]) -> (bool, String) {
     let mut command = Command::new(binary());
     command.args(words).arg("--config").arg(world.path("tripline.toml"));
     sets.iter().for_each(|set| _ = command.args(["--set", set]));

@@ -131,6 +131,16 @@ enum Command {
         #[command(flatten)]
         reconcile: command::reconcile::ReconcileArgs,
     },
+    /// What another policy would have decided on archived payments, against labels and money
+    Backtest {
+        #[command(flatten)]
+        backtest: command::backtest::BacktestArgs,
+    },
+    /// Vectors with labels from the archive, to train a model on
+    ExportTraining {
+        #[command(flatten)]
+        export: command::export::ExportArgs,
+    },
     /// The features file
     Features {
         #[command(subcommand)]
@@ -219,6 +229,8 @@ pub fn run() -> ExitCode {
         Command::Check { config } => return check(&config),
         Command::Replay { config, replay } => command::replay::run(&config, &replay),
         Command::Reconcile { reconcile } => command::reconcile::run(&reconcile),
+        Command::Backtest { backtest } => command::backtest::run(&backtest),
+        Command::ExportTraining { export } => command::export::run(&export),
         Command::Features { command: FeaturesCommand::Sql(args) } => command::features::sql(&args),
         Command::Key { command: KeyCommand::New { key } } => command::key::new(&key),
         Command::User { command: UserCommand::Add(args) } => command::user::add(&args),

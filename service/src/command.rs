@@ -2,9 +2,11 @@
 
 pub mod archive;
 pub mod audit;
+pub mod backtest;
 pub mod bench;
 pub mod check;
 pub mod demo;
+pub mod export;
 pub mod features;
 pub mod key;
 pub mod model;

@@ -7,13 +7,13 @@
 //! ```
 //! The kernel shares no code with the stream's algebra. What has no name among the classes is `unexplained`.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use batch::archive::{ArchiveError, ArchiveStore};
-use batch::kernel::{Answers, Chunk, Kernel, Order, Recorded, Standing, entity_key};
+use batch::kernel::entity_key;
 use batch::numbers::Numbers;
 use batch::report;
 use schemas::alert::alert_id;
@@ -27,18 +27,23 @@ use crate::config::Setup;
 
 mod again;
 mod alerts;
+pub mod backtest;
 mod compare;
 mod finding;
 mod ledger;
+mod pass;
+pub mod publish;
 mod records;
 mod tally;
+pub mod training;
 
 pub use finding::{Check, Class, Finding};
 
 use again::Again;
 use alerts::Alerts;
 use compare::{Compared, Comparer};
-use ledger::{Entry, Fate, Ledger, Met, STANDING, id_hash};
+use ledger::{Entry, Fate, Ledger, Met};
+use pass::{First, Rows, Vectors, Verdicts};
 use tally::Tally;
 
 /// Decisions that are compared at once.
@@ -90,44 +95,21 @@ pub fn run(
     std::fs::create_dir_all(&span.out)?;
     let topics = topics(&setup.config);
     let run = identity(&store, setup, span)?;
-    let mut ledger = Ledger::open(&store, topics.clone(), &setup.config.mapping)?;
-    let mut kernel = Kernel::new(&setup.definitions, Order::Recorded, &span.out)?;
-    let mut verdicts = Verdicts::default();
-    ledger.counts[1] = records::labels(&store, &topics[1], |partition, offset, label| {
-        verdicts.hear(label);
-        kernel.label(partition, offset, label)
-    })?;
-    let entities: Vec<Name> =
-        setup.config.mapping.entities.iter().map(|entity| Name::from(entity.name.as_str())).collect();
-    let mut payments = 0;
-    ledger.walk(Some(&STANDING), |met| -> Result<(), ReconcileError> {
-        if let Met::Entry(entry) = met {
-            payments += 1;
-            if payments % 10_000 == 0 {
-                progress(Progress::Read(payments));
-            }
-            hand_over(&entry, &entities, &mut kernel)?;
-        }
-        Ok(())
-    })?;
-    ledger.counts[0] = payments;
-    let answers = kernel.compute(&|done, of| progress(Progress::Computed(done, of)))?;
+    let First { ledger, rows, verdicts } = First::pass(setup, &store, &span.out, progress)?;
     let has_holes = has_holes(&store, &topics[..2])?;
     let mut second = Second {
         comparer: Comparer::new(Again::new(setup, &store), &setup.definitions, &run),
         alerts: Alerts::of(&store, &topics[3])?,
         tally: Tally::default(),
-        gaps: answers.gaps().iter().map(|gap| (gap.entity, gap.key)).collect(),
-        answers,
-        chunk: None,
-        row: 0,
+        gaps: rows.answers.gaps().iter().map(|gap| (gap.entity, gap.key)).collect(),
+        rows,
         waiting: Vec::new(),
         files: Files::create(&span.out)?,
         span: span.clone(),
         verdicts,
     };
-    second.versions(&entities, has_holes)?;
-    let mut compared = 0;
+    second.versions(&entities(setup), has_holes)?;
+    let (mut compared, payments) = (0, ledger.counts[0]);
     ledger.walk(None, |met| {
         if matches!(met, Met::Entry(_)) {
             compared += 1;
@@ -137,67 +119,16 @@ pub fn run(
         }
         second.meet(met, &ledger)
     })?;
-    ledger.counts[3] = second.alerts.count;
+    let mut counts = ledger.counts;
+    counts[3] = second.alerts.count;
     let words = ["payments", "labels", "decisions", "alerts", "dead_letters"];
-    let records = words.iter().zip(ledger.counts).map(|(word, count)| ((*word).to_owned(), count));
+    let records = words.iter().zip(counts).map(|(word, count)| ((*word).to_owned(), count));
     let records: BTreeMap<_, _> = records.collect();
     second.finish(&run, records)
 }
 
-/// Gives a payment that was applied to the kernel, in the one order of both passes.
-fn hand_over(entry: &Entry, entities: &[Name], kernel: &mut Kernel) -> std::io::Result<()> {
-    let Ok(payment) = &entry.record.payment else { return Ok(()) };
-    match (&entry.fate, entry.decisions.first()) {
-        (Fate::Decided, Some(decision)) => {
-            let recorded =
-                Recorded { standings: standings(decision, entities), labels_until: &decision.labels_until };
-            kernel.payment(entry.place, payment, Some(&recorded))?;
-        }
-        (Fate::Lost | Fate::Open, _) => _ = kernel.payment(entry.place, payment, None)?,
-        _ => {}
-    }
-    Ok(())
-}
-
-/// Whether the kernel has a row for it.
-fn has_row(entry: &Entry) -> bool {
-    entry.record.payment.is_ok() && matches!(entry.fate, Fate::Decided | Fate::Lost | Fate::Open)
-}
-
-/// What a decision recorded of each entity of the mapping.
-fn standings(decision: &Decision, entities: &[Name]) -> Vec<Option<Standing>> {
-    let of = |name: &Name| {
-        let seen = decision.entities.iter().find(|seen| seen.entity == *name)?;
-        let count = |version: i64| u64::try_from(version).unwrap_or(0);
-        let (version, applied) = (count(seen.version), count(seen.applied));
-        match (version, applied) {
-            (0, 0) => None,
-            // Decided without a look at the state: only where it was applied is known.
-            (0, applied) => Some(Standing { applied, state: applied - 1, pending: Vec::new() }),
-            (version, 0) => Some(Standing { applied: version, state: version - 1, pending: Vec::new() }),
-            (version, applied) => {
-                let state = (version - 1).saturating_sub(seen.pending.len() as u64);
-                Some(Standing { applied, state, pending: seen.pending.clone() })
-            }
-        }
-    };
-    entities.iter().map(of).collect()
-}
-
-/// What labels say of payments in the end: the newest stands.
-#[derive(Default)]
-struct Verdicts(HashMap<u128, (i64, bool)>);
-
-impl Verdicts {
-    fn hear(&mut self, label: &schemas::payment::Label) {
-        let heard = (label.label_time.ms(), label.fraud);
-        let known = self.0.entry(id_hash(&label.transaction_id)).or_insert(heard);
-        *known = heard.max(*known);
-    }
-
-    fn of(&self, transaction_id: &str) -> Option<bool> {
-        self.0.get(&id_hash(transaction_id)).map(|(_, fraud)| *fraud)
-    }
+fn entities(setup: &Setup) -> Vec<Name> {
+    setup.config.mapping.entities.iter().map(|entity| Name::from(entity.name.as_str())).collect()
 }
 
 /// Whether records of these topics are missing: the archive begins later than the topic, or has a hole.
@@ -247,9 +178,7 @@ struct Second<'a> {
     alerts: Alerts,
     tally: Tally,
     gaps: HashSet<(usize, [u64; 2])>,
-    answers: Answers,
-    chunk: Option<Chunk>,
-    row: u32,
+    rows: Rows,
     waiting: Vec<Compared>,
     files: Files,
     span: Span,
@@ -260,7 +189,7 @@ impl Second<'_> {
     /// What the versions count and the archive has not.
     fn versions(&mut self, entities: &[Name], has_holes: bool) -> Result<(), ReconcileError> {
         let class = if has_holes { Class::ArchiveGap } else { Class::Unexplained };
-        for gap in self.answers.gaps().to_vec() {
+        for gap in self.rows.answers.gaps().to_vec() {
             let entity = entities.get(gap.entity).map_or("", |name| name.as_str());
             let field = format!("version of a {entity}");
             let missing = format!("{} events that the archive has not", gap.missing);
@@ -278,19 +207,7 @@ impl Second<'_> {
 
     fn entry(&mut self, mut entry: Entry) -> Result<(), ReconcileError> {
         self.tally.entry(&entry);
-        let row = has_row(&entry).then(|| {
-            self.row += 1;
-            self.row - 1
-        });
-        let mut vector = Vec::new();
-        let computed = match row {
-            Some(row) => {
-                let chunk = self.chunk_of(row)?;
-                let causes = chunk.as_of_log(row, &mut vector);
-                Some((chunk.by_event_time(row).to_vec(), causes))
-            }
-            None => None,
-        };
+        let vectors = self.rows.of(&entry)?;
         let about = entry.record.payment.as_ref();
         let time_ms = about.map_or(self.span.from_ms, |payment| payment.event_time.ms());
         if !(self.span.from_ms..self.span.to_ms).contains(&time_ms) {
@@ -299,10 +216,7 @@ impl Second<'_> {
         self.tally.compared(Check::Conservation, 1);
         let (class, field, recorded) = match &entry.fate {
             Fate::Decided => {
-                return match computed {
-                    Some((by_event_time, causes)) => self.decided(&mut entry, vector, by_event_time, causes),
-                    None => Ok(()),
-                };
+                return vectors.map_or(Ok(()), |vectors| self.decided(&mut entry, vectors));
             }
             Fate::Dead(code) => (Class::DeadLetter, "dead_letter", code.as_str()),
             Fate::Duplicate => (Class::Duplicate, "decision", "another record of this payment was decided"),
@@ -321,13 +235,7 @@ impl Second<'_> {
         self.found(&finding)
     }
 
-    fn decided(
-        &mut self,
-        entry: &mut Entry,
-        as_of_log: Vec<schemas::value::FeatureValue>,
-        by_event_time: Vec<schemas::value::FeatureValue>,
-        causes: Vec<(usize, batch::kernel::Causes)>,
-    ) -> Result<(), ReconcileError> {
+    fn decided(&mut self, entry: &mut Entry, vectors: Vectors) -> Result<(), ReconcileError> {
         let Ok(payment) = &entry.record.payment else { return Ok(()) };
         let mut decisions = std::mem::take(&mut entry.decisions).into_iter();
         let Some(decision) = decisions.next() else { return Ok(()) };
@@ -347,6 +255,7 @@ impl Second<'_> {
         let gaps = if self.gaps.is_empty() { Vec::new() } else { keys.filter_map(lacks).collect() };
         let made = entry.record.made.take();
         let payment = payment.clone();
+        let Vectors { as_of_log, by_event_time, causes } = vectors;
         self.waiting.push(Compared {
             payment,
             decision,
@@ -401,14 +310,6 @@ impl Second<'_> {
             ..Finding::bare(Check::Conservation, class, place)
         };
         self.found(&finding.of("payment", decision.decision_id.as_str(), computed))
-    }
-
-    fn chunk_of(&mut self, row: u32) -> Result<&Chunk, ReconcileError> {
-        let holds = |chunk: &Chunk| (chunk.first..chunk.first + chunk.rows() as u32).contains(&row);
-        if !self.chunk.as_ref().is_some_and(holds) {
-            self.chunk = self.answers.next_chunk()?;
-        }
-        self.chunk.as_ref().ok_or_else(|| std::io::Error::other("fewer answers than payments").into())
     }
 
     fn found(&mut self, finding: &Finding) -> Result<(), ReconcileError> {

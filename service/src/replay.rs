@@ -28,7 +28,7 @@ use crate::pipeline::{BatchFacts, Deciders, Item, Pipeline, Ruling};
 
 pub(crate) mod columns;
 pub(crate) mod labels;
-mod output;
+pub(crate) mod output;
 pub(crate) mod payments;
 
 use labels::Labels;

@@ -10,8 +10,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::{CommandError, ConfigArgs};
 use crate::http::moment;
+use crate::reconcile::publish::publish;
 use crate::reconcile::{self, Progress, Span};
 use crate::telemetry::process_figures;
+use crate::worker;
 
 /// What `reconcile` is told.
 #[derive(Debug, clap::Args)]
@@ -25,12 +27,19 @@ pub struct ReconcileArgs {
     /// The folder of the results: report.html, report.json, findings.jsonl, corrections.jsonl
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
+    /// Sends the corrections to this topic, all in one transaction
+    #[arg(long, value_name = "TOPIC")]
+    pub publish: Option<String>,
     /// The config
     #[command(flatten)]
     pub config: ConfigArgs,
 }
 
-fn day_or_time(text: &str) -> Result<i64, String> {
+/// A day or a time of the command line.
+///
+/// # Errors
+/// What would be right.
+pub fn day_or_time(text: &str) -> Result<i64, String> {
     let day = moment(&format!("{text}T00:00:00Z"));
     day.or_else(|| moment(text))
         .ok_or_else(|| "a day such as 2026-11-26, or a time such as 2026-11-26T08:00:00Z".to_owned())
@@ -70,6 +79,11 @@ pub fn run(args: &ReconcileArgs) -> Result<(), CommandError> {
     bar.finish_and_clear();
     let numbers = numbers.map_err(anyhow::Error::from)?;
     say(&numbers, began.elapsed().as_secs_f64()).context("standard output")?;
+    if let Some(topic) = &args.publish {
+        let kafka = worker::options(&setup, "corrections".to_owned());
+        let sent = publish(&setup.config, &kafka, topic, &args.out)?;
+        writeln!(std::io::stdout(), "{sent} corrections published to {topic}").context("standard output")?;
+    }
     let unexplained: u64 = numbers.checks.iter().map(|check| check.unexplained).sum();
     match unexplained {
         0 => Ok(()),

@@ -316,7 +316,10 @@ impl<'a> Comparer<'a> {
     }
 }
 
-fn score_all(model: &Arc<Model>, vectors: impl Iterator<Item = Vec<FeatureValue>>) -> Vec<Option<f64>> {
+pub(super) fn score_all(
+    model: &Arc<Model>,
+    vectors: impl Iterator<Item = Vec<FeatureValue>>,
+) -> Vec<Option<f64>> {
     let vectors: Vec<_> = vectors.collect();
     let width = vectors.first().map_or(0, Vec::len);
     if vectors.iter().any(|vector| vector.len() != width) {

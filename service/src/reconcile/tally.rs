@@ -211,7 +211,7 @@ fn quantiles(mut values: Vec<u32>) -> Quantiles {
     Quantiles { p50: at(0.5), p99: at(0.99), p999: at(0.999), max: at(1.0) }
 }
 
-fn add(money: &mut Money, currency: &str, minor: i64) {
+pub(super) fn add(money: &mut Money, currency: &str, minor: i64) {
     money.count += 1;
     *money.amount_minor.entry(currency.to_owned()).or_default() += minor;
 }

@@ -25,14 +25,15 @@ use crate::pipeline::Ruling;
 /// Rows written at once.
 const ROWS: usize = 16_384;
 
-enum Values {
+/// Values of one feature.
+pub(crate) enum Values {
     Int(Int64Builder),
     Real(Float64Builder),
     Flag(BooleanBuilder),
 }
 
 impl Values {
-    fn of(kind: ValueKind) -> Self {
+    pub fn of(kind: ValueKind) -> Self {
         match kind {
             ValueKind::Int => Values::Int(Int64Builder::new()),
             ValueKind::Real => Values::Real(Float64Builder::new()),
@@ -40,7 +41,7 @@ impl Values {
         }
     }
 
-    fn push(&mut self, value: FeatureValue) {
+    pub fn push(&mut self, value: FeatureValue) {
         match (self, value) {
             (Values::Int(values), FeatureValue::Int(value)) => values.append_value(value),
             (Values::Int(values), _) => values.append_null(),
@@ -50,7 +51,7 @@ impl Values {
         }
     }
 
-    fn finish(&mut self) -> ArrayRef {
+    pub fn finish(&mut self) -> ArrayRef {
         match self {
             Values::Int(values) => Arc::new(values.finish()),
             Values::Real(values) => Arc::new(values.finish()),

@@ -15,6 +15,7 @@ use harness::process::{Process, binary, until};
 use harness::servers::{Servers, root};
 use schemas::codec::{Encoder, SchemaId, unframe};
 use schemas::contract::Contract;
+use schemas::correction::Correction;
 use schemas::decision::{Decision, Door, decision_id};
 use schemas::transaction::Transaction;
 use schemas::value::FeatureValue;
@@ -22,6 +23,7 @@ use serde_json::{Value, json};
 use tripline::clock::{Clock, SystemClock};
 use tripline::simulate::{SimulatedEvent, Simulation, World as Simulated, feed};
 
+use crate::handbook::batches;
 use crate::reload::version;
 
 /// What is done with one event.
@@ -246,6 +248,10 @@ fn i6_to_i14_nothing_is_unexplained_and_what_was_spoilt_is_found() {
     let out = world.path("out");
     let (good, said) = tripline(&world, &["reconcile", "--out", out.to_str().unwrap()], &[]);
     println!("{said}");
+    // To be looked at.
+    let pictures = root().join("tests/output");
+    std::fs::create_dir_all(&pictures).unwrap();
+    std::fs::copy(out.join("report.html"), pictures.join("reconciliation.html")).unwrap();
     let found = findings(&out);
     for finding in found.iter().filter(|finding| finding["class"] == "unexplained").take(20) {
         println!("{finding}");
@@ -262,7 +268,55 @@ fn i6_to_i14_nothing_is_unexplained_and_what_was_spoilt_is_found() {
     println!(
         "{late} decisions saw another count of their card's payments than event time has: each is found, and no other"
     );
+    commands(&world, &out);
     spoilt(&world);
+}
+
+/// What else is made of the archive: the same again, corrections in their topic, a backtest, a training file.
+fn commands(world: &World, out: &Path) {
+    let topic = world.topic("corrections");
+    world.servers.create(&[(topic.clone(), 1)]);
+    let again = world.path("again");
+    let words = ["reconcile", "--out", again.to_str().unwrap(), "--publish", &topic];
+    for _ in 0..2 {
+        let (good, said) = tripline(world, &words, &[]);
+        assert!(good && said.contains("corrections published"), "{said}");
+    }
+    for name in ["findings.jsonl", "corrections.jsonl", "report.json", "report.html"] {
+        let of = |folder: &Path| std::fs::read_to_string(folder.join(name)).unwrap();
+        assert_eq!(of(out), of(&again), "{name}: the same archive gives the same");
+    }
+    let published: Vec<Correction> = read(Contract::Correction, &world.servers.read(&topic));
+    let ids: BTreeSet<&str> = published.iter().map(|one| one.correction_id.as_str()).collect();
+    let lines = std::fs::read_to_string(out.join("corrections.jsonl")).unwrap().lines().count();
+    assert_eq!((published.len(), ids.len()), (2 * lines, lines), "a repetition has the same ids");
+
+    let policy = std::fs::read_to_string(world.path("policy.toml")).unwrap();
+    let strict = world.path("strict.toml");
+    std::fs::write(&strict, policy.replace("review = 0.25", "review = 0.0001")).unwrap();
+    let (good, said) = tripline(world, &["backtest", "--json", "--policy", strict.to_str().unwrap()], &[]);
+    assert!(good, "{said}");
+    let result: Value = serde_json::from_str(&said).unwrap();
+    let count = |side: &str, what: &str| result[side][what]["count"].as_u64().unwrap();
+    assert_eq!(result["payments"], 3_000);
+    assert_eq!(
+        count("before", "caught") + count("before", "missed"),
+        count("after", "caught") + count("after", "missed")
+    );
+    assert!(count("after", "missed") < count("before", "missed"), "{said}");
+    assert!(count("after", "false_alarms") > count("before", "false_alarms"), "{said}");
+
+    let file = world.path("training.parquet");
+    let span = ["--from", "2020-01-01", "--to", "2100-01-01", "--out", file.to_str().unwrap()];
+    let (good, said) = tripline(world, &[&["export-training"], span.as_slice()].concat(), &[]);
+    assert!(good && said.starts_with("3000 rows of 3000 payments"), "{said}");
+    let rows: usize = batches(&file).map(|batch| batch.num_rows()).sum();
+    let columns = batches(&file).next().unwrap().num_columns();
+    assert_eq!((rows, columns), (3_000, 6 + 2 * 26));
+    let sampled =
+        [&["export-training", "--sample", "100", "--labels-known-until", "2020-01-01"], span.as_slice()];
+    let (good, said) = tripline(world, &sampled.concat(), &[]);
+    assert!(good && said.starts_with("100 rows") && said.contains("100 without a label"), "{said}");
 }
 
 /// One feature in full: how many payments of its card a decision did not see, by the plain words, against what was

@@ -30,6 +30,7 @@ mod kafka;
 mod layers;
 mod queue;
 mod read;
+mod reconcile;
 mod rest;
 #[cfg(test)]
 mod tests;
@@ -41,6 +42,7 @@ pub use decisions::DecisionsConfig;
 pub use http::{HttpConfig, TlsConfig};
 pub use kafka::{KafkaConfig, Properties};
 pub use queue::QueueConfig;
+pub use reconcile::ReconcileConfig;
 pub use rest::RestConfig;
 
 /// Every knob with unit, default and reason: the text that is compiled in.
@@ -79,6 +81,8 @@ pub struct Config {
     pub decisions: DecisionsConfig,
     /// `[archive]`.
     pub archive: ArchiveConfig,
+    /// `[reconcile]`.
+    pub reconcile: ReconcileConfig,
     /// `[queue]`.
     pub queue: QueueConfig,
     /// `[access]`.

@@ -30,6 +30,7 @@ use crate::lists::ListBook;
 use crate::model_folder::{ModelEvent, ModelFolder};
 use crate::pipeline::{Deciders, DecidersOfNow};
 use crate::policy_file::{PolicyEvent, PolicyFile};
+use crate::reconcile::schedule;
 use crate::registry::client::{RegistryClient, RegistrySource};
 use crate::rest::{Opening, Rest};
 use crate::stream::line::Watch;
@@ -225,6 +226,14 @@ impl Beside {
                 };
                 threads.push(std::thread::Builder::new().name("archive".to_owned()).spawn(run)?);
             }
+        }
+        if let Some(at_ms) = setup.config.reconcile.at_ms {
+            let (setup, told, telemetry) = (setup.clone(), Arc::clone(stop), Arc::clone(&opening.telemetry));
+            let run = move || {
+                let (folder, clock) = (setup.config.reconcile.path.clone(), SystemClock::default());
+                schedule::watch(&setup, at_ms, &folder, &clock, &told, |count| telemetry.unexplained(count));
+            };
+            threads.push(std::thread::Builder::new().name("reconcile".to_owned()).spawn(run)?);
         }
         let (policies, told) = (Arc::clone(&opening.policies), Arc::clone(stop));
         let every = setup.config.policy_watch.std();

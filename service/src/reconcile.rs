@@ -34,6 +34,7 @@ mod ledger;
 mod pass;
 pub mod publish;
 mod records;
+pub mod schedule;
 mod tally;
 pub mod training;
 
@@ -95,7 +96,7 @@ pub fn run(
     std::fs::create_dir_all(&span.out)?;
     let topics = topics(&setup.config);
     let run = identity(&store, setup, span)?;
-    let First { ledger, rows, verdicts } = First::pass(setup, &store, &span.out, progress)?;
+    let First { ledger, rows, verdicts, versions } = First::pass(setup, &store, &span.out, progress)?;
     let has_holes = has_holes(&store, &topics[..2])?;
     let mut second = Second {
         comparer: Comparer::new(Again::new(setup, &store), &setup.definitions, &run),
@@ -108,6 +109,7 @@ pub fn run(
         span: span.clone(),
         verdicts,
     };
+    second.tally.compared(Check::Versions, versions);
     second.versions(&entities(setup), has_holes)?;
     let (mut compared, payments) = (0, ledger.counts[0]);
     ledger.walk(None, |met| {

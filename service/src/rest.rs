@@ -42,6 +42,7 @@ mod manage;
 mod open;
 mod openapi;
 mod read;
+mod reconciliations;
 pub mod recorder;
 mod replay;
 pub mod route;
@@ -84,6 +85,8 @@ pub struct Rest {
     /// How far the state is behind.
     pub freshness: Freshness,
     desk: Desk,
+    /// The folder with their results.
+    reconciliations: PathBuf,
     recorder: Recorder,
     seal: Seal,
     /// Place in the mapping of the entity whose key is the record's.

@@ -189,6 +189,7 @@ pub struct Telemetry {
     rest_latency: Durations,
     rest: Mutex<RestFigures>,
     foreign: Counter,
+    unexplained: Counter,
     /// How the line stood when it last said so, a few times a second.
     line: Mutex<LineState>,
     committed: Mutex<BTreeMap<Source, i64>>,
@@ -230,6 +231,7 @@ impl Telemetry {
             rest_latency: Durations::default(),
             rest: Mutex::default(),
             foreign: Counter::default(),
+            unexplained: Counter::default(),
             line: Mutex::new(LineState::default()),
             committed: Mutex::new(BTreeMap::new()),
         }
@@ -279,6 +281,11 @@ impl Telemetry {
     /// Payments came with decisions that were not made here.
     pub fn foreign(&self, count: u64) {
         self.foreign.add(count);
+    }
+
+    /// A reconciliation found so many differences that nothing explains.
+    pub fn unexplained(&self, count: u64) {
+        self.unexplained.0.store(count, Ordering::Relaxed);
     }
 
     /// A model version went live.

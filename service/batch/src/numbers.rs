@@ -37,6 +37,13 @@ pub struct Numbers {
     pub calibration: Vec<Calibration>,
 }
 
+impl Numbers {
+    /// Differences that nothing explains.
+    pub fn unexplained(&self) -> u64 {
+        self.checks.iter().map(|check| check.unexplained).sum()
+    }
+}
+
 /// One check.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Check {

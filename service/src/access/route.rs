@@ -44,7 +44,7 @@ const fn page(path: &'static str, scope: Scope) -> Route {
 }
 
 /// Every route of the service.
-pub const ROUTES: [Route; 53] = [
+pub const ROUTES: [Route; 55] = [
     open("GET", "/livez"),
     open("GET", "/readyz"),
     // Styles and scripts, the same for everybody and without data: where one signs in needs them too.
@@ -67,6 +67,8 @@ pub const ROUTES: [Route; 53] = [
     needs("DELETE", "/v1/lists/{id}", Scope::Lists),
     needs("GET", "/v1/policies", Scope::Read),
     needs("GET", "/v1/models", Scope::Read),
+    needs("GET", "/v1/reconciliations", Scope::Read),
+    needs("GET", "/v1/reconciliations/{id}/report", Scope::Read),
     needs("GET", "/v1/alerts", Scope::Queue),
     needs("GET", "/v1/alerts/events", Scope::Queue),
     needs("POST", "/v1/alerts/claim-next", Scope::Work),
@@ -117,7 +119,7 @@ pub enum Found {
 
 /// Looks a request up. `path` is as it came, percent signs and all: axum compares it so too.
 pub fn find(method: &str, path: &str) -> Found {
-    static TABLE: [Route; 53] = ROUTES;
+    static TABLE: [Route; 55] = ROUTES;
     let method = if method == "HEAD" { "GET" } else { method };
     let mut methods = Vec::new();
     for route in TABLE.iter().filter(|route| fits(route.path, path)) {

@@ -84,8 +84,7 @@ pub fn run(args: &ReconcileArgs) -> Result<(), CommandError> {
         let sent = publish(&setup.config, &kafka, topic, &args.out)?;
         writeln!(std::io::stdout(), "{sent} corrections published to {topic}").context("standard output")?;
     }
-    let unexplained: u64 = numbers.checks.iter().map(|check| check.unexplained).sum();
-    match unexplained {
+    match numbers.unexplained() {
         0 => Ok(()),
         differences => {
             let where_to = args.out.join("findings.jsonl");

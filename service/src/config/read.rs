@@ -21,6 +21,7 @@ use super::http::HttpConfig;
 use super::kafka::KafkaConfig;
 use super::layers::Layers;
 use super::queue::QueueConfig;
+use super::reconcile::ReconcileConfig;
 use super::rest::RestConfig;
 use super::{
     Config, DEFAULTS, LimitsConfig, LogConfig, LogFormat, ModelsConfig, RegistryConfig, StoreConfig, text,
@@ -142,6 +143,8 @@ fn resolved(
     let decisions = DecisionsConfig::read(root.section("decisions"), folder, limits.as_ref());
     let queue = QueueConfig::read(root.section("queue"), folder, mapping.as_ref());
     let archive = ArchiveConfig::read(root.section("archive"), folder, mapping.as_ref());
+    let is_archived = archive.as_ref().is_none_or(|archive| archive.enabled);
+    let reconcile = ReconcileConfig::read(root.section("reconcile"), folder, is_archived);
     let log = log(root.section("log"));
     let (features, policy) = files?;
     Some(Config {
@@ -160,6 +163,7 @@ fn resolved(
         rest: rest?,
         decisions: decisions?,
         archive: archive?,
+        reconcile: reconcile?,
         queue: queue?,
         access: access?,
         log: log?,

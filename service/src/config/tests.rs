@@ -34,7 +34,9 @@ window = "7d"
 "#;
 
 /// Keys that are read and have no default.
-const WITHOUT_DEFAULT: [&str; 13] = [
+const WITHOUT_DEFAULT: [&str; 15] = [
+    "archive.hash_key",
+    "reconcile.at",
     "features",
     "policy",
     "payment",
@@ -146,7 +148,7 @@ fn the_default_file_holds_every_key_that_is_read_and_no_other() {
 fn no_default_is_written_a_second_time_in_the_code() {
     let folder = Folder::minimal();
     for key in default_keys() {
-        if key == "kafka.properties" {
+        if ["kafka.properties", "archive.fields"].contains(&key.as_str()) {
             continue;
         }
         let mut defaults = read::defaults();
@@ -179,6 +181,24 @@ fn the_least_config_is_enough_and_paths_are_relative_to_it() {
     assert_eq!(config.decisions.options(&config.limits).keep, DurationMs(config.limits.remember.0 + HOUR_MS));
     let absolute = folder.config(&["store.path=/elsewhere"], &[]);
     assert_eq!(absolute.store.path, Path::new("/elsewhere"));
+}
+
+#[test]
+fn what_is_needed_for_the_proof_is_neither_dropped_nor_hashed() {
+    let with = |more: &str| Folder::with(more).problems(&[], &[]);
+    for (more, expected) in [
+        ("[archive.fields]\nTRANSACTION_ID = \"drop\"\n", "without it nothing can be proved"),
+        ("[archive.fields]\nother = \"hash\"\n", "archive.hash_key with 16 characters or more"),
+        ("[archive]\naddress = \"ftp://x\"\n", "s3://BUCKET/PREFIX"),
+        ("[reconcile]\nat = \"3 am\"\n", "such as \"03:00\""),
+        ("[reconcile]\nat = \"03:00\"\n", "archive.enabled = true"),
+    ] {
+        let problems = with(more);
+        assert!(problems.contains(expected), "{more}: {problems}");
+    }
+    let good =
+        "[archive]\nhash_key = \"0123456789abcdef\"\n[archive.fields]\nother = \"hash\"\nmore = \"drop\"\n";
+    assert_eq!(Folder::with(good).config(&[], &[]).archive.treatments.fields.len(), 2);
 }
 
 #[test]

@@ -20,6 +20,8 @@ pub(super) struct First<'a> {
     pub ledger: Ledger<'a>,
     pub rows: Rows,
     pub verdicts: Verdicts,
+    /// Versions that decisions recorded.
+    pub versions: u64,
 }
 
 impl<'a> First<'a> {
@@ -37,20 +39,20 @@ impl<'a> First<'a> {
             verdicts.hear(label);
             kernel.label(partition, offset, label)
         })?;
-        let (entities, mut payments) = (entities(setup), 0);
+        let (entities, mut payments, mut versions) = (entities(setup), 0, 0);
         ledger.walk(Some(&STANDING), |met| -> Result<(), ReconcileError> {
             if let Met::Entry(entry) = met {
                 payments += 1;
                 if payments % 10_000 == 0 {
                     progress(Progress::Read(payments));
                 }
-                hand_over(&entry, &entities, &mut kernel)?;
+                versions += hand_over(&entry, &entities, &mut kernel)?;
             }
             Ok(())
         })?;
         ledger.counts[0] = payments;
         let answers = kernel.compute(&|done, of| progress(Progress::Computed(done, of)))?;
-        Ok(Self { ledger, rows: Rows { answers, chunk: None, row: 0 }, verdicts })
+        Ok(Self { ledger, rows: Rows { answers, chunk: None, row: 0 }, verdicts, versions })
     }
 }
 
@@ -89,19 +91,20 @@ impl Rows {
     }
 }
 
-/// Gives a payment that was applied to the kernel, in the one order of both passes.
-fn hand_over(entry: &Entry, entities: &[Name], kernel: &mut Kernel) -> std::io::Result<()> {
-    let Ok(payment) = &entry.record.payment else { return Ok(()) };
+/// Gives a payment that was applied to the kernel, in the one order of both passes; how many versions it recorded.
+fn hand_over(entry: &Entry, entities: &[Name], kernel: &mut Kernel) -> std::io::Result<u64> {
+    let Ok(payment) = &entry.record.payment else { return Ok(0) };
     match (&entry.fate, entry.decisions.first()) {
         (Fate::Decided, Some(decision)) => {
             let recorded =
                 Recorded { standings: standings(decision, entities), labels_until: &decision.labels_until };
             kernel.payment(entry.place, payment, Some(&recorded))?;
+            return Ok(recorded.standings.iter().flatten().count() as u64);
         }
         (Fate::Lost | Fate::Open, _) => _ = kernel.payment(entry.place, payment, None)?,
         _ => {}
     }
-    Ok(())
+    Ok(0)
 }
 
 /// Whether the kernel has a row for it.

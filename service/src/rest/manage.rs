@@ -165,9 +165,11 @@ pub(super) fn describe(entities: &[String], add: &mut impl FnMut(&str, &str, Val
         "parameters": [{ "name": "id", "in": "path", "required": true, "schema": text }],
         "responses": responses("ListEntry", &[Code::InvalidRequest, Code::NotFound]) }),
     );
-    for (path, id, summary) in
-        [("/v1/policies", "policies", "Policies since the start"), ("/v1/models", "models", "The live model")]
-    {
+    for (path, id, summary) in [
+        ("/v1/policies", "policies", "Policies since the start"),
+        ("/v1/models", "models", "The live model"),
+        ("/v1/reconciliations", "reconciliations", "The daily reconciliations, newest first"),
+    ] {
         add(
             "GET",
             path,

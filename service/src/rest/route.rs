@@ -19,7 +19,7 @@ use super::answer::Answer;
 use super::desk::Joins;
 use super::flow::{Asked, Refusal, Told};
 use super::schema::Bodies;
-use super::{Budget, Rest, label, manage, openapi, read, replay};
+use super::{Budget, Rest, label, manage, openapi, read, reconciliations, replay};
 use crate::access::Who;
 use crate::emit::is_traceparent;
 use crate::http::answer::{Code, Fault, Problem};
@@ -49,6 +49,8 @@ pub fn router(rest: Arc<Rest>) -> Router {
         .route("/v1/lists/{id}", delete(manage::unlist))
         .route("/v1/policies", get(manage::policies))
         .route("/v1/models", get(manage::models))
+        .route("/v1/reconciliations", get(reconciliations::list))
+        .route("/v1/reconciliations/{id}/report", get(reconciliations::page))
         .route("/openapi.json", get(openapi::document))
         .with_state(rest)
 }

@@ -64,6 +64,7 @@ metrics! {
     RestAhead = Gauge "rest_ahead" [] "Payments that were answered and that the stream has not applied.",
     ForeignDecisions = Counter "decision_headers_ignored_total" [] "Decisions in headers of payments that were not made here.",
     RulesBroken = Counter "rules_broken_total" [] "Decisions for which a rule had no value and counted as not matched.",
+    Unexplained = Gauge "reconcile_unexplained" [] "Differences of the last reconciliation that nothing explains.",
     IndexRows = Gauge "index_rows" [] "Decisions that can be looked up.",
     InFlight = Gauge "in_flight_messages" [] "Records written and not acknowledged by the brokers.",
     InputLag = Gauge "input_lag_messages" ["topic", "partition"] "Records in the topic that are not applied.",

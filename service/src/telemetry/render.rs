@@ -76,6 +76,7 @@ impl Telemetry {
         let figures = *self.rest.lock().unwrap_or_else(PoisonError::into_inner);
         sheet.gauge(Metric::RestUnrecorded, figures.unrecorded)?;
         sheet.gauge(Metric::RestAhead, figures.ahead)?;
+        sheet.gauge(Metric::Unexplained, self.unexplained.get())?;
         sheet.gauge(Metric::IndexRows, figures.index_rows)?;
         sheet.counter(Metric::RulesBroken, figures.rules_broken)?;
         sheet.counter(Metric::ForeignDecisions, self.foreign.get())

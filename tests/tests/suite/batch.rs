@@ -269,6 +269,7 @@ fn i6_to_i14_nothing_is_unexplained_and_what_was_spoilt_is_found() {
         "{late} decisions saw another count of their card's payments than event time has: each is found, and no other"
     );
     commands(&world, &out);
+    over_rest(&world, &out);
     spoilt(&world);
 }
 
@@ -317,6 +318,31 @@ fn commands(world: &World, out: &Path) {
         [&["export-training", "--sample", "100", "--labels-known-until", "2020-01-01"], span.as_slice()];
     let (good, said) = tripline(world, &sampled.concat(), &[]);
     assert!(good && said.starts_with("100 rows") && said.contains("100 without a label"), "{said}");
+}
+
+/// The result of a day, as those who have no shell see it.
+fn over_rest(world: &World, out: &Path) {
+    let day = world.path("reconciliations/2026-11-25");
+    std::fs::create_dir_all(&day).unwrap();
+    for name in ["report.json", "report.html"] {
+        std::fs::copy(out.join(name), day.join(name)).unwrap();
+    }
+    let (mut process, base) = serve(world);
+    let client = harness::caller::client();
+    let get =
+        |path: &str| client.get(format!("http://{base}{path}")).bearer_auth(World::key()).send().unwrap();
+    let listed: Value = get("/v1/reconciliations").json().unwrap();
+    let first = &listed["reconciliations"][0];
+    assert_eq!((&first["day"], &first["unexplained"]), (&json!("2026-11-25"), &json!(0)), "{listed}");
+    assert!(first["records"]["payments"].as_u64() > Some(3_000), "{listed}");
+    let page = get("/v1/reconciliations/2026-11-25/report");
+    let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
+    assert!(policy.contains("sha256-") && page.text().unwrap().contains("unexplained"), "{policy}");
+    for nothing in ["2026-11-24", "..", "x", "%2e%2e%2f2026-11-25"] {
+        assert_eq!(get(&format!("/v1/reconciliations/{nothing}/report")).status().as_u16(), 404, "{nothing}");
+    }
+    process.signal("TERM");
+    assert!(process.wait(Duration::from_secs(10)).success(), "{}", process.log_tail());
 }
 
 /// One feature in full: how many payments of its card a decision did not see, by the plain words, against what was

@@ -13,6 +13,7 @@ use schemas::codec::{SchemaId, unframe};
 use schemas::name::Name;
 use tokio::runtime::Handle;
 
+use crate::clock::{Clock, SystemClock};
 use crate::config::{ArchiveConfig, Config};
 use crate::indexer::Progress;
 use crate::indexer::reader::{Reader, Record, Retained, Taken};
@@ -28,6 +29,9 @@ const BATCH: (usize, Duration) = (2_000, Duration::from_millis(100));
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// A topic whose last offsets are no records (marks of transactions) is drained after this silence.
 const SILENCE: Duration = Duration::from_secs(3);
+
+/// A partition from which nothing has come for so long has had the last record of a day that is over.
+const QUIET: Duration = Duration::from_secs(3_600);
 
 /// When the archiver ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,11 +82,20 @@ pub struct Archiver {
     treatments: Treatments,
     schemas: HashMap<SchemaId, Option<Arc<KnownSchema>>>,
     stop: Arc<AtomicBool>,
-    cutters: BTreeMap<i32, (Cutter, i64)>,
+    parts: BTreeMap<i32, Part>,
     records: u64,
     /// The policies that decided so far, and versions that are kept: with the decisions.
     policies: Option<PoliciesSoFar>,
     kept: HashSet<Name>,
+}
+
+/// One partition.
+struct Part {
+    cutter: Cutter,
+    /// The next offset.
+    next: i64,
+    /// When its last record came.
+    heard: Instant,
 }
 
 /// Gives the policies that were live since the process began.
@@ -130,7 +143,7 @@ impl Archiver {
                 topic,
                 schemas: HashMap::new(),
                 stop: Arc::clone(stop),
-                cutters: BTreeMap::new(),
+                parts: BTreeMap::new(),
                 records: 0,
             })
         };
@@ -182,6 +195,7 @@ impl Archiver {
                 heard = Instant::now();
                 self.take_in(&records)?;
             }
+            self.end_days(SystemClock::default().now().wall_ms)?;
         }
         Ok(self.records)
     }
@@ -225,7 +239,8 @@ impl Archiver {
             }
             // The gap shows in the manifest: it follows the record before the gap.
             let cutter = Cutter::new(&self.topic, *partition, self.cut, *first.max(&begins));
-            self.cutters.insert(*partition, (cutter, *first.max(&begins)));
+            let part = Part { cutter, next: *first.max(&begins), heard: Instant::now() };
+            self.parts.insert(*partition, part);
             from.insert(*partition, *first.max(&begins));
         }
         self.reader.assign(&from).map_err(ArchiverError::Kafka)
@@ -233,15 +248,15 @@ impl Archiver {
 
     fn is_at(&self, ends: &BTreeMap<i32, Retained>) -> bool {
         ends.iter()
-            .all(|(partition, end)| self.cutters.get(partition).is_some_and(|(_, next)| *next >= end.next))
+            .all(|(partition, end)| self.parts.get(partition).is_some_and(|part| part.next >= end.next))
     }
 
     fn take_in(&mut self, records: &[Record]) -> Result<(), ArchiverError> {
         for record in records {
             let Some(archived) = self.archived(record) else { return Ok(()) };
-            let Some((cutter, next)) = self.cutters.get_mut(&record.partition) else { continue };
-            *next = record.offset + 1;
-            let finished = cutter.push(archived)?;
+            let Some(part) = self.parts.get_mut(&record.partition) else { continue };
+            (part.next, part.heard) = (record.offset + 1, Instant::now());
+            let finished = part.cutter.push(archived)?;
             self.records += 1;
             if let Some(finished) = finished {
                 self.put(&finished)?;
@@ -250,8 +265,17 @@ impl Archiver {
         Ok(())
     }
 
+    /// Ends the file of a day that is over where nothing has come for long: the next record would end it, and the daily
+    /// reconciliation does not wait for it.
+    fn end_days(&mut self, now_ms: i64) -> Result<(), ArchiverError> {
+        let quiet = self.parts.values_mut().filter(|part| part.heard.elapsed() > QUIET);
+        let over = quiet.filter(|part| part.cutter.is_over(now_ms)).map(|part| part.cutter.finish());
+        let finished: Vec<_> = over.collect::<Result<_, _>>()?;
+        finished.iter().flatten().try_for_each(|finished| self.put(finished))
+    }
+
     fn drain(&mut self) -> Result<(), ArchiverError> {
-        let finished = self.cutters.values_mut().map(|(cutter, _)| cutter.finish());
+        let finished = self.parts.values_mut().map(|part| part.cutter.finish());
         let finished: Vec<_> = finished.collect::<Result<_, _>>()?;
         finished.iter().flatten().try_for_each(|finished| self.put(finished))
     }

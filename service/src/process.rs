@@ -233,7 +233,8 @@ impl Beside {
                 let (folder, clock) = (setup.config.reconcile.path.clone(), SystemClock::default());
                 schedule::watch(&setup, at_ms, &folder, &clock, &told, |count| telemetry.unexplained(count));
             };
-            threads.push(std::thread::Builder::new().name("reconcile".to_owned()).spawn(run)?);
+            // Not joined: a run takes minutes, and one that is broken off is done again.
+            std::thread::Builder::new().name("reconcile".to_owned()).spawn(run)?;
         }
         let (policies, told) = (Arc::clone(&opening.policies), Arc::clone(stop));
         let every = setup.config.policy_watch.std();

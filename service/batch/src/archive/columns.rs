@@ -138,7 +138,7 @@ impl<'a> Names<'a> {
     }
 
     fn learn(&mut self, schema: &'a Schema) {
-        if let Some(name) = schema.name() {
+        if let Some(name) = schema.name().filter(|_| !matches!(schema, Schema::Ref { .. })) {
             self.0.insert(name.fullname(None), schema);
         }
         match schema {

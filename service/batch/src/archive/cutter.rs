@@ -93,6 +93,11 @@ impl Cutter {
         self.records.len()
     }
 
+    /// Whether what waits is of a day that is over by this time, milliseconds.
+    pub fn is_over(&self, now_ms: i64) -> bool {
+        !self.records.is_empty() && now_ms.div_euclid(DAY_MS) > self.day
+    }
+
     /// Takes the next record; gives the file that ends before it, if one does.
     ///
     /// # Errors

@@ -115,6 +115,8 @@ pub struct Work {
     pub registry: RegistryConfig,
     /// For its consumers.
     pub kafka: KafkaOptions,
+    /// The topic of alerts that a reconciliation found missed.
+    pub missed: Option<String>,
     /// The block list.
     pub lists: Arc<ListBook>,
     /// Sends labels.
@@ -129,14 +131,18 @@ impl Work {
     /// # Errors
     /// When a client or a thread cannot be made.
     pub fn start(self, desk: &Arc<Desk>, runtime: &Handle) -> anyhow::Result<Vec<JoinHandle<()>>> {
-        let Self { config, registry, kafka, lists, rest, stop } = self;
+        let Self { config, registry, kafka, missed, lists, rest, stop } = self;
         runtime.spawn(open(config, Arc::clone(desk)));
         runtime.spawn(look(Arc::clone(desk)));
         runtime.spawn(sender::run(Arc::clone(desk), rest, lists));
         let mut threads = Vec::new();
-        for kind in [filler::Kind::Alerts, filler::Kind::Labels] {
+        let [_, alerts, _] = &kafka.outputs;
+        let [_, labels] = &kafka.inputs;
+        let topics = [(filler::Kind::Alerts, alerts.clone()), (filler::Kind::Labels, labels.clone())];
+        let missed = missed.map(|topic| (filler::Kind::Missed, topic));
+        for (kind, topic) in topics.into_iter().chain(missed) {
             let filler = filler::Filler::new(
-                kind,
+                (kind, topic),
                 &kafka,
                 &registry,
                 Arc::clone(desk),

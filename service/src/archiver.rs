@@ -8,9 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use batch::archive::{ArchiveError, ArchiveStore, Archived, Cut, Cutter, Finished, KnownSchema, Treatments};
+use batch::archive::{
+    ArchiveError, ArchiveStore, Archived, Cut, Cutter, Finished, KnownSchema, Tended, Treatments, Upkeep,
+};
 use schemas::codec::{SchemaId, unframe};
 use schemas::name::Name;
+use schemas::time::{DAY_MS, DurationMs};
 use tokio::runtime::Handle;
 
 use crate::clock::{Clock, SystemClock};
@@ -77,6 +80,7 @@ pub struct Archiver {
     reader: Reader,
     topic: String,
     cut: Cut,
+    keep: Option<DurationMs>,
     registry: RegistryClient,
     runtime: Handle,
     treatments: Treatments,
@@ -113,6 +117,11 @@ pub fn topics(config: &Config) -> [String; 5] {
         .map(Clone::clone)
 }
 
+/// What is kept up at this time.
+pub fn upkeep(keep: Option<DurationMs>, cut: Cut, now_ms: i64, is_dry: bool) -> Upkeep {
+    Upkeep { before_ms: keep.map(|keep| now_ms - keep.0), now_ms, cut, is_dry }
+}
+
 impl Archiver {
     /// An archiver for each topic.
     ///
@@ -125,7 +134,7 @@ impl Archiver {
         policies: &PoliciesSoFar,
         stop: &Arc<AtomicBool>,
     ) -> Result<Vec<Self>, ArchiverError> {
-        let ArchiveConfig { address, cut, treatments, .. } = &config.archive;
+        let ArchiveConfig { address, cut, keep, treatments, .. } = &config.archive;
         let store = Arc::new(ArchiveStore::open(address)?);
         let [payments, _, decisions, ..] = topics(config);
         let one = |topic: String| {
@@ -135,6 +144,7 @@ impl Archiver {
                 store: Arc::clone(&store),
                 reader: reader.map_err(|error| ArchiverError::Kafka(error.to_string()))?,
                 cut: *cut,
+                keep: *keep,
                 registry: RegistryClient::new(&config.registry.url, config.registry.timeout.std())?,
                 runtime: runtime.clone(),
                 treatments: if topic == payments { treatments.clone() } else { Treatments::default() },
@@ -172,6 +182,7 @@ impl Archiver {
         };
         self.begin(&ends)?;
         let (mut records, mut heard) = (Vec::new(), Instant::now());
+        let mut day = SystemClock::default().now().wall_ms.div_euclid(DAY_MS);
         while !self.stopped() {
             self.keep_policies()?;
             if until == Until::Drained && (self.is_at(&ends) || heard.elapsed() > SILENCE) {
@@ -195,7 +206,12 @@ impl Archiver {
                 heard = Instant::now();
                 self.take_in(&records)?;
             }
-            self.end_days(SystemClock::default().now().wall_ms)?;
+            let now_ms = SystemClock::default().now().wall_ms;
+            self.end_days(now_ms)?;
+            if now_ms.div_euclid(DAY_MS) > day {
+                day = now_ms.div_euclid(DAY_MS);
+                self.keep_up(now_ms);
+            }
         }
         Ok(self.records)
     }
@@ -272,6 +288,18 @@ impl Archiver {
         let over = quiet.filter(|part| part.cutter.is_over(now_ms)).map(|part| part.cutter.finish());
         let finished: Vec<_> = over.collect::<Result<_, _>>()?;
         finished.iter().flatten().try_for_each(|finished| self.put(finished))
+    }
+
+    /// Once a day. What goes wrong is said and tried again the next day: nothing waits for it.
+    fn keep_up(&self, now_ms: i64) {
+        let (topic, mut tended) = (&self.topic, Tended::default());
+        let done = upkeep(self.keep, self.cut, now_ms, false).tend(&self.store, topic, &mut tended);
+        let Tended { expired, merged, replaced } = tended;
+        let (expired, merged, replaced) = (expired.len(), merged.len(), replaced.len());
+        match done {
+            Ok(()) => tracing::info!(topic, expired, merged, replaced, "the archive's upkeep"),
+            Err(error) => tracing::error!(%error, topic, "the archive's upkeep was broken off"),
+        }
     }
 
     fn drain(&mut self) -> Result<(), ArchiverError> {

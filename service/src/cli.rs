@@ -93,6 +93,8 @@ enum ArchiveCommand {
     Run(command::archive::RunArgs),
     /// Reads the whole archive: gaps, overlaps, wrong counts, changed files
     Verify(command::archive::VerifyArgs),
+    /// Removes days that are older than archive.keep, and merges the small files of days that are over
+    Upkeep(command::archive::UpkeepArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -239,6 +241,7 @@ pub fn run() -> ExitCode {
         Command::User { command: UserCommand::Disable(args) } => command::user::disable(&args),
         Command::Archive { command: ArchiveCommand::Run(args) } => command::archive::run(&args),
         Command::Archive { command: ArchiveCommand::Verify(args) } => command::archive::verify_all(&args),
+        Command::Archive { command: ArchiveCommand::Upkeep(args) } => command::archive::keep_up(&args),
         Command::Audit { command: AuditCommand::Verify(args) } => command::audit::verify(&args),
         Command::Model { command: ModelCommand::Check { dir } } => command::model::check(&dir),
         Command::Model { command: ModelCommand::Pack(args) } => command::model::make(&args),

@@ -228,6 +228,9 @@ pub fn load(
         let vocabulary = Vocabulary::of(read.names.as_ref()?);
         kept(Definitions::parse(&file, &text, &vocabulary), &mut problems)
     });
+    if let (Some(config), Some(definitions)) = (&read.config, &definitions) {
+        problems.0.extend(config.archive.is_too_short(config_path, definitions, config.limits.lateness));
+    }
     let terms = read.names.as_ref().zip(definitions.as_ref());
     let terms = terms.map(|(names, definitions)| Terms::of(names, definitions));
     let policy = read

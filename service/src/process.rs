@@ -94,7 +94,8 @@ pub fn run(setup: Setup, runtime: &Runtime, extras: Extras) -> Result<Reporter, 
     if let Some(desk) = &desk {
         let (config, registry) = (setup.config.queue.clone(), setup.config.registry.clone());
         let (rest, stop) = (Arc::clone(&rest), Arc::clone(&stop));
-        let work = Work { config, registry, kafka, lists, rest, stop };
+        let missed = setup.config.reconcile.outlets.missed_alerts.clone();
+        let work = Work { config, registry, kafka, missed, lists, rest, stop };
         beside.0.extend(work.start(desk, runtime.handle())?);
     }
     (extras.listening)(address, &reporter);

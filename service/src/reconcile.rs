@@ -10,16 +10,17 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io::{BufWriter, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use batch::archive::{ArchiveError, ArchiveStore};
-use batch::kernel::entity_key;
+use batch::kernel::{Gap, entity_key};
 use batch::numbers::Numbers;
 use batch::report;
 use schemas::alert::alert_id;
-use schemas::correction::Correction;
 use schemas::decision::Decision;
 use schemas::name::Name;
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::archiver::topics;
@@ -43,9 +44,16 @@ pub use finding::{Check, Class, Finding};
 use again::Again;
 use alerts::Alerts;
 use compare::{Compared, Comparer};
-use ledger::{Entry, Fate, Ledger, Met};
+use ledger::{Entry, Fate, Ledger, Met, Place};
 use pass::{First, Rows, Vectors, Verdicts};
 use tally::Tally;
+
+/// The place of a finding about no payment.
+const NOWHERE: Place = (-1, -1);
+
+/// Results that can be published.
+const CORRECTIONS: &str = "corrections.jsonl";
+const MISSED_ALERTS: &str = "missed_alerts.jsonl";
 
 /// Decisions that are compared at once.
 const BATCH: usize = 512;
@@ -97,7 +105,8 @@ pub fn run(
     let topics = topics(&setup.config);
     let run = identity(&store, setup, span)?;
     let First { ledger, rows, verdicts, versions } = First::pass(setup, &store, &span.out, progress)?;
-    let has_holes = has_holes(&store, &topics[..2])?;
+    let holes = Holes { payments: store.holes(&topics[0])?, decisions: store.holes(&topics[2])? };
+    let has_holes = !holes.payments.is_empty() || !store.holes(&topics[1])?.is_empty();
     let mut second = Second {
         comparer: Comparer::new(Again::new(setup, &store), &setup.definitions, &run),
         alerts: Alerts::of(&store, &topics[3])?,
@@ -108,6 +117,7 @@ pub fn run(
         files: Files::create(&span.out)?,
         span: span.clone(),
         verdicts,
+        holes,
     };
     second.tally.compared(Check::Versions, versions);
     second.versions(&entities(setup), has_holes)?;
@@ -133,19 +143,6 @@ fn entities(setup: &Setup) -> Vec<Name> {
     setup.config.mapping.entities.iter().map(|entity| Name::from(entity.name.as_str())).collect()
 }
 
-/// Whether records of these topics are missing: the archive begins later than the topic, or has a hole.
-fn has_holes(store: &ArchiveStore, topics: &[String]) -> Result<bool, ArchiveError> {
-    for topic in topics {
-        let mut next: BTreeMap<i32, i64> = BTreeMap::new();
-        for place in store.places(topic)? {
-            if place.first > next.insert(place.partition, place.last + 1).unwrap_or(0) {
-                return Ok(true);
-            }
-        }
-    }
-    Ok(false)
-}
-
 /// The run's id: what it looks at, and with which files.
 fn identity(store: &ArchiveStore, setup: &Setup, span: &Span) -> Result<String, ArchiveError> {
     let mut hash = Sha256::new();
@@ -164,14 +161,23 @@ fn identity(store: &ArchiveStore, setup: &Setup, span: &Span) -> Result<String, 
 struct Files {
     findings: BufWriter<File>,
     corrections: BufWriter<File>,
+    missed: BufWriter<File>,
 }
 
 impl Files {
     fn create(out: &Path) -> std::io::Result<Self> {
-        let create = |name: &str| Ok(BufWriter::new(File::create(out.join(name))?));
-        let create = |name: &str| -> std::io::Result<_> { create(name) };
-        Ok(Self { findings: create("findings.jsonl")?, corrections: create("corrections.jsonl")? })
+        let create = |name: &str| -> std::io::Result<_> { Ok(BufWriter::new(File::create(out.join(name))?)) };
+        Ok(Self {
+            findings: create("findings.jsonl")?,
+            corrections: create(CORRECTIONS)?,
+            missed: create(MISSED_ALERTS)?,
+        })
     }
+}
+
+fn line(file: &mut BufWriter<File>, what: &impl Serialize) -> Result<(), ReconcileError> {
+    serde_json::to_writer(&mut *file, what).map_err(std::io::Error::other)?;
+    Ok(file.write_all(b"\n")?)
 }
 
 /// The second pass.
@@ -185,17 +191,49 @@ struct Second<'a> {
     files: Files,
     span: Span,
     verdicts: Verdicts,
+    holes: Holes,
+}
+
+/// What the archive lacks: it expired, or the topic had it no more when it was archived.
+struct Holes {
+    payments: Vec<(i32, Range<i64>)>,
+    decisions: Vec<(i32, Range<i64>)>,
+}
+
+impl Holes {
+    /// Whether a payment's record is missing, not only its trace.
+    fn has(&self, (partition, offset): Place) -> bool {
+        self.payments.iter().any(|(of, hole)| *of == partition && hole.contains(&offset))
+    }
+
+    /// What nothing is known of: a bug, unless the archive lacks decisions of its partition.
+    fn class_of_lost(&self, (partition, _): Place) -> Class {
+        let lacks = self.decisions.iter().any(|(of, _)| *of == partition);
+        if lacks { Class::ArchiveGap } else { Class::Unexplained }
+    }
 }
 
 impl Second<'_> {
     /// What the versions count and the archive has not.
     fn versions(&mut self, entities: &[Name], has_holes: bool) -> Result<(), ReconcileError> {
-        let class = if has_holes { Class::ArchiveGap } else { Class::Unexplained };
-        for gap in self.rows.answers.gaps().to_vec() {
-            let entity = entities.get(gap.entity).map_or("", |name| name.as_str());
-            let field = format!("version of a {entity}");
+        let field =
+            |gap: &Gap| format!("version of a {}", entities.get(gap.entity).map_or("", |name| name.as_str()));
+        let (known, others): (Vec<Gap>, Vec<Gap>) =
+            self.rows.answers.gaps().iter().partition(|gap| has_holes && gap.missing > 0);
+        // Where the archive is known to lack records, most keys lack some: one finding says so.
+        let mut lacking: BTreeMap<String, (u64, i64)> = BTreeMap::new();
+        for gap in &known {
+            let (keys, events) = lacking.entry(field(gap)).or_default();
+            (*keys, *events) = (*keys + 1, *events + gap.missing);
+        }
+        for (field, (keys, events)) in lacking {
+            let missing = format!("{events} events of {keys} keys that the archive has not");
+            self.found(&Finding::bare(Check::Versions, Class::ArchiveGap, NOWHERE).of(field, missing, ""))?;
+        }
+        for gap in others {
             let missing = format!("{} events that the archive has not", gap.missing);
-            self.found(&Finding::bare(Check::Versions, class, (-1, -1)).of(field, missing, ""))?;
+            let finding = Finding::bare(Check::Versions, Class::Unexplained, NOWHERE);
+            self.found(&finding.of(field(&gap), missing, ""))?;
         }
         Ok(())
     }
@@ -223,7 +261,7 @@ impl Second<'_> {
             Fate::Dead(code) => (Class::DeadLetter, "dead_letter", code.as_str()),
             Fate::Duplicate => (Class::Duplicate, "decision", "another record of this payment was decided"),
             Fate::Open => (Class::Open, "decision", "not archived yet"),
-            Fate::Lost => (Class::Unexplained, "decision", "nothing"),
+            Fate::Lost => (self.holes.class_of_lost(entry.place), "decision", "nothing"),
         };
         let mut finding =
             Finding::bare(Check::Conservation, class, entry.place).of(field, recorded, "a decision");
@@ -284,7 +322,11 @@ impl Second<'_> {
                 self.found(finding)?;
             }
             if let Some(correction) = outcome.correction {
-                self.corrected(&correction)?;
+                self.tally.correction(&correction);
+                line(&mut self.files.corrections, &correction)?;
+            }
+            if let Some(missed) = outcome.missed {
+                line(&mut self.files.missed, &missed)?;
             }
         }
         Ok(())
@@ -297,7 +339,11 @@ impl Second<'_> {
         ledger: &Ledger<'_>,
     ) -> Result<(), ReconcileError> {
         let place = (decision.source_partition, decision.source_offset);
-        let class = if is_open { Class::Open } else { Class::Unexplained };
+        let class = match is_open {
+            true => Class::Open,
+            false if self.holes.has(place) => Class::ArchiveGap,
+            false => Class::Unexplained,
+        };
         let other = ledger.decided_at(&decision.transaction_id).filter(|other| *other != place);
         let computed = match other {
             Some((partition, offset)) => format!("its payment is at {partition}:{offset}"),
@@ -316,20 +362,15 @@ impl Second<'_> {
 
     fn found(&mut self, finding: &Finding) -> Result<(), ReconcileError> {
         self.tally.finding(finding);
-        serde_json::to_writer(&mut self.files.findings, finding).map_err(std::io::Error::other)?;
-        Ok(self.files.findings.write_all(b"\n")?)
-    }
-
-    fn corrected(&mut self, correction: &Correction) -> Result<(), ReconcileError> {
-        self.tally.correction(correction);
-        serde_json::to_writer(&mut self.files.corrections, correction).map_err(std::io::Error::other)?;
-        Ok(self.files.corrections.write_all(b"\n")?)
+        line(&mut self.files.findings, finding)
     }
 
     fn finish(mut self, run: &str, records: BTreeMap<String, u64>) -> Result<Numbers, ReconcileError> {
         self.compare()?;
         let left = self.alerts.left().into_iter().map(|alert| {
-            let finding = Finding::bare(Check::Alerts, Class::Unexplained, alert.place);
+            let is_gone = self.holes.has(alert.place);
+            let class = if is_gone { Class::ArchiveGap } else { Class::Unexplained };
+            let finding = Finding::bare(Check::Alerts, class, alert.place);
             let finding = Finding { transaction_id: alert.transaction_id.clone(), ..finding };
             finding.of("alert", alert.rule.as_str(), "no decision that raised it")
         });
@@ -338,6 +379,7 @@ impl Second<'_> {
         }
         self.files.findings.flush()?;
         self.files.corrections.flush()?;
+        self.files.missed.flush()?;
         let numbers = self.tally.numbers(run, records);
         let json = serde_json::to_vec_pretty(&numbers).map_err(std::io::Error::other)?;
         std::fs::write(self.span.out.join("report.json"), json)?;

@@ -14,6 +14,7 @@ mod manifest;
 mod place;
 mod reader;
 mod store;
+mod upkeep;
 mod verify;
 
 pub use columns::{KnownSchema, Treatment, Treatments};
@@ -22,4 +23,5 @@ pub use manifest::Manifest;
 pub use place::Place;
 pub use reader::{Files, META};
 pub use store::{ArchiveError, ArchiveStore, Put};
+pub use upkeep::{Tended, Upkeep};
 pub use verify::{Fault, Verified, verify};

@@ -16,6 +16,7 @@ use std::path::Path;
 
 use feature_store::definition::{Definitions, Kind, Request};
 use schemas::payment::{Label, Payment};
+use schemas::time::DurationMs;
 use schemas::value::FeatureValue;
 use siphasher::sip128::{Hasher128, SipHasher24};
 
@@ -32,6 +33,7 @@ mod spill;
 
 pub use answer::{Answers, Chunk};
 
+use join::{Log, Memory};
 use label::Epochs;
 use plan::EntityTasks;
 use spill::Spill;
@@ -89,6 +91,8 @@ pub enum Cause {
     LabelAfter = 4,
     /// A label came before its payment, and waited for it.
     EarlyLabel = 8,
+    /// A label came when its payment had been forgotten.
+    LabelForgotten = 16,
 }
 
 /// A set of causes.
@@ -129,6 +133,7 @@ pub struct Kernel {
     order: Order,
     rows: u32,
     epochs: Epochs,
+    memory: Memory,
     /// Time and amount of each row, by chunk.
     basis: Vec<[i64; 2]>,
     entities: Vec<Spill>,
@@ -158,6 +163,7 @@ impl Kernel {
             order,
             rows: 0,
             epochs: Epochs::default(),
+            memory: Memory::default(),
             basis: Vec::new(),
             identities: Spill::new(folder, SHARES)?,
             labels: Spill::new(folder, SHARES)?,
@@ -166,6 +172,13 @@ impl Kernel {
             tasks,
             words: Vec::new(),
         })
+    }
+
+    /// The same for a stream that knows an id for so long: labels that come later find nobody.
+    #[must_use]
+    pub fn that_forgets(mut self, after: DurationMs) -> Self {
+        self.memory.remember_ms = Some(after.0);
+        self
     }
 
     /// Takes a payment that was applied, and what its decision recorded; `None` when there is no decision. Returns its
@@ -184,7 +197,11 @@ impl Kernel {
         self.basis.push([payment.event_time.ms(), payment.amount.minor()]);
         let epoch = recorded.map_or(label::ALL_EPOCHS, |recorded| self.epochs.number(recorded.labels_until));
         let own = transaction_key(&payment.transaction_id);
-        let mut identity = vec![own[0], own[1], u64::from(row) | u64::from(epoch) << 32];
+        let partition = u64::from(source.0.unsigned_abs());
+        let mut identity = vec![own[0], own[1], u64::from(row) | u64::from(epoch) << 32, partition];
+        if epoch != label::ALL_EPOCHS {
+            self.memory.hear(source.0, payment.event_time.ms(), epoch);
+        }
         for (place, tasks) in self.tasks.iter().enumerate() {
             let Some(key) = payment.entities.get(tasks.entity).and_then(Option::as_deref) else {
                 identity.push(u64::MAX);
@@ -245,7 +262,7 @@ impl Kernel {
             &mut self.identities,
             &mut self.labels,
             &mut self.pending,
-            &self.epochs,
+            &Log { epochs: &self.epochs, memory: &self.memory, basis: &self.basis },
             self.tasks.len(),
             &self.folder,
         )?;

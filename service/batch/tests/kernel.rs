@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use batch::kernel::{Kernel, Order, Recorded, Standing};
+use batch::kernel::{Cause, Kernel, Order, Recorded, Standing};
 use feature_store::definition::{Aggregate, Definitions, Kind, Vocabulary, Windowed};
 use feature_store::enricher::{Applied, Enriched, Enricher, Limits};
 use feature_store::files::FileOptions;
@@ -14,7 +14,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use schemas::mapping::FieldKind;
 use schemas::payment::{AmountMinor, ContentHash, Currency, FieldValue, Label, LabelSource, Payment};
-use schemas::time::{DurationMs, EventTime};
+use schemas::time::{DAY_MS, DurationMs, EventTime};
 use schemas::value::FeatureValue;
 use smallvec::smallvec;
 
@@ -122,12 +122,12 @@ delay = "5s"
 where = { channel = "online" }
 "#;
 
-fn definitions() -> Arc<Definitions> {
+fn definitions(features: &str) -> Arc<Definitions> {
     let vocabulary = Vocabulary {
         entities: vec!["card".to_owned(), "merchant".to_owned()],
         fields: vec![("channel".to_owned(), FieldKind::Text), ("tip".to_owned(), FieldKind::Integer)],
     };
-    Arc::new(Definitions::parse("features.toml", FEATURES, &vocabulary).unwrap())
+    Arc::new(Definitions::parse("features.toml", features, &vocabulary).unwrap())
 }
 
 /// What a decision would have recorded.
@@ -151,6 +151,9 @@ struct World {
     next_label: [i64; 2],
     ids: u32,
     clock_ms: i64,
+    /// How many milliseconds one is.
+    pace: i64,
+    remember: DurationMs,
     folder: tempfile::TempDir,
 }
 
@@ -158,10 +161,14 @@ const START_MS: i64 = 1_700_000_000_000;
 
 impl World {
     fn new(seed: u64) -> Self {
-        let (folder, definitions) = (tempfile::tempdir().unwrap(), definitions());
+        Self::at_pace(seed, FEATURES, 1, DurationMs(DAY_MS))
+    }
+
+    fn at_pace(seed: u64, features: &str, pace: i64, remember: DurationMs) -> Self {
+        let (folder, definitions) = (tempfile::tempdir().unwrap(), definitions(features));
         let limits = Limits {
-            allowed_lateness: DurationMs(60_000),
-            remember: DurationMs(86_400_000),
+            allowed_lateness: DurationMs(60_000 * pace),
+            remember,
             max_events: 100_000,
             tile: DurationMs(1_000),
             waiting_labels: 10_000,
@@ -185,14 +192,20 @@ impl World {
             next_label: [0; 2],
             ids: 0,
             clock_ms: START_MS,
+            pace,
+            remember,
             folder,
         }
     }
 
     fn payment(&mut self) -> Payment {
         // Many at one time, most in order, some late.
-        self.clock_ms += self.random.random_range(0..3) * 100;
-        let late_ms = if self.random.random_ratio(1, 8) { self.random.random_range(0..80) * 100 } else { 0 };
+        self.clock_ms += self.random.random_range(0..3) * 100 * self.pace;
+        let late_ms = if self.random.random_ratio(1, 8) {
+            self.random.random_range(0..80) * 100 * self.pace
+        } else {
+            0
+        };
         let card = self.random.random_range(0..6);
         let merchant = self.random.random_range(0..4);
         self.ids += 1;
@@ -305,7 +318,10 @@ impl World {
         let label = Label {
             transaction_id: format!("tx-{about}").into(),
             fraud: self.random.random_ratio(2, 3),
-            label_time: EventTime::from_ms(self.clock_ms - self.random.random_range(-20..100) * 100).unwrap(),
+            label_time: EventTime::from_ms(
+                self.clock_ms - self.random.random_range(-20..100) * 100 * self.pace,
+            )
+            .unwrap(),
             source,
         };
         for _ in 0..if self.random.random_ratio(1, 10) { 2 } else { 1 } {
@@ -335,6 +351,7 @@ impl World {
 
     fn kernel(&self, without: Option<usize>) -> Kernel {
         let mut kernel = Kernel::new(&self.definitions, Order::Recorded, self.folder.path()).unwrap();
+        kernel = kernel.that_forgets(self.remember);
         for (at, seen) in self.seen.iter().enumerate() {
             let recorded = Recorded { standings: seen.standings.clone(), labels_until: &seen.labels_until };
             let recorded = (without != Some(at)).then_some(&recorded);
@@ -426,6 +443,42 @@ fn i6_i7_i14_as_of_the_log_the_kernel_gives_what_the_stream_saw() {
         "{values} values equal as of the log, {late} of them others by event time; {other} naive ones equal"
     );
     assert!(late > 1_000);
+}
+
+/// A second of the features file is a day: ids are forgotten under way, and labels that come then find nobody.
+#[test]
+fn i7_a_label_whose_payment_was_forgotten_is_named() {
+    let days = FEATURES.replace("1ms\"", "1h\"").replace("s\"", "d\"");
+    let mut forgotten = 0;
+    for seed in 200..220 {
+        let mut world = World::at_pace(seed, &days, DAY_MS / 1_000, DurationMs(8 * DAY_MS));
+        // Without callers: when theirs were applied is known to within a moment only.
+        for _ in 0..600 {
+            if world.random.random_ratio(2, 3) { world.decide() } else { world.label() }
+        }
+        world.seen.sort_by_key(|seen| seen.source);
+        let mut answers = world.kernel(None).compute(&|_, _| {}).unwrap();
+        assert_eq!(answers.gaps(), [], "seed {seed}");
+        let chunk = answers.next_chunk().unwrap().unwrap();
+        let mut vector = Vec::new();
+        for (row, seen) in world.seen.iter().enumerate() {
+            let causes = chunk.as_of_log(row as u32, &mut vector);
+            forgotten += causes.iter().filter(|(_, causes)| causes.has(Cause::LabelForgotten)).count();
+            for (at, (ours, theirs)) in vector.iter().zip(&seen.vector).enumerate() {
+                let (feature, id) = (&world.definitions.features[at], &seen.payment.transaction_id);
+                assert!(ours.same_bits(*theirs), "seed {seed} {id} {}: {ours} not {theirs}", feature.name);
+                let Kind::Windowed(windowed) = &feature.kind else { continue };
+                if seen.payment.entities[windowed.entity].is_some()
+                    && let Some(naive) = world.naive(windowed, row)
+                {
+                    let by_event_time = chunk.by_event_time(row as u32)[at];
+                    assert_eq!(by_event_time.as_f64(), Some(naive), "seed {seed} {id} {}", feature.name);
+                }
+            }
+        }
+    }
+    println!("{forgotten} values are others by event time since a label was forgotten");
+    assert!(forgotten > 100);
 }
 
 #[test]

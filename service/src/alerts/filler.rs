@@ -1,4 +1,5 @@
-//! The filler: a thread for each of the two topics, alerts and labels, that takes their records into the queue.
+//! The filler: a thread for each topic, alerts, labels and alerts that a reconciliation found missed, that takes its
+//! records into the queue.
 //!
 //! The queue's own database says where to go on, in the transaction that took the last records; there is no group and
 //! nothing is committed to Kafka. So a record is taken in once, whatever dies; and of several processes on one database
@@ -35,6 +36,8 @@ pub enum Kind {
     Alerts,
     /// Labels.
     Labels,
+    /// Alerts that a reconciliation found missed.
+    Missed,
 }
 
 impl Kind {
@@ -43,6 +46,7 @@ impl Kind {
         match self {
             Kind::Alerts => "queue-alerts",
             Kind::Labels => "queue-labels",
+            Kind::Missed => "queue-missed",
         }
     }
 }
@@ -69,16 +73,13 @@ impl Filler {
     /// # Errors
     /// When a client cannot be made.
     pub fn new(
-        kind: Kind,
+        (kind, topic): (Kind, String),
         kafka: &KafkaOptions,
         registry: &RegistryConfig,
         desk: Arc<Desk>,
         runtime: Handle,
         stop: Arc<AtomicBool>,
     ) -> anyhow::Result<Self> {
-        let [_, alerts, _] = &kafka.outputs;
-        let [_, labels] = &kafka.inputs;
-        let topic = if kind == Kind::Alerts { alerts } else { labels }.clone();
         Ok(Self {
             kind,
             reader: Reader::new(kafka, &topic, kind.thread(), Arc::new(Progress::default()))?,
@@ -217,7 +218,7 @@ impl Filler {
     /// What the records say; `None` when it is to stop.
     fn read(&mut self, records: &[&Record]) -> Option<Found> {
         let mut found = match self.kind {
-            Kind::Alerts => Found::Alerts(Vec::new()),
+            Kind::Alerts | Kind::Missed => Found::Alerts(Vec::new()),
             Kind::Labels => Found::Labels(Vec::new()),
         };
         for record in records {

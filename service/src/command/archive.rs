@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, anyhow};
-use batch::archive::{ArchiveStore, Verified, verify};
+use batch::archive::{ArchiveStore, Tended, Verified, verify};
 use tokio::runtime::Runtime;
 
-use crate::archiver::{Archiver, PoliciesSoFar, Until, topics};
+use crate::archiver::{Archiver, PoliciesSoFar, Until, topics, upkeep};
 use crate::cli::{CommandError, ConfigArgs};
+use crate::clock::{Clock, SystemClock};
 use crate::telemetry::log;
 use crate::worker;
 
@@ -27,6 +28,20 @@ pub struct RunArgs {
 /// What `archive verify` is told.
 #[derive(Debug, clap::Args)]
 pub struct VerifyArgs {
+    /// Says it as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// The config
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+/// What `archive upkeep` is told.
+#[derive(Debug, clap::Args)]
+pub struct UpkeepArgs {
+    /// Only says what would be done
+    #[arg(long)]
+    pub dry_run: bool,
     /// Says it as JSON
     #[arg(long)]
     pub json: bool,
@@ -98,4 +113,40 @@ pub fn verify_all(args: &VerifyArgs) -> Result<(), CommandError> {
         0 => Ok(()),
         faults => Err(anyhow!("archive_damaged: {faults} faults").into()),
     }
+}
+
+/// Keeps it up.
+///
+/// # Errors
+/// When the archive cannot be read or changed.
+pub fn keep_up(args: &UpkeepArgs) -> Result<(), CommandError> {
+    let setup = args.config.load()?;
+    let archive = &setup.config.archive;
+    let store = ArchiveStore::open(&archive.address).map_err(anyhow::Error::from)?;
+    let upkeep = upkeep(archive.keep, archive.cut, SystemClock::default().now().wall_ms, args.dry_run);
+    let mut tended = Tended::default();
+    for topic in topics(&setup.config) {
+        upkeep.tend(&store, &topic, &mut tended).map_err(anyhow::Error::from)?;
+    }
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        writeln!(out, "{}", serde_json::to_string(&tended).context("JSON")?).context("standard output")?;
+        return Ok(());
+    }
+    for (word, paths) in
+        [("expired", &tended.expired), ("merged", &tended.merged), ("replaced", &tended.replaced)]
+    {
+        for path in paths {
+            writeln!(out, "{word} {path}").context("standard output")?;
+        }
+    }
+    let Tended { expired, merged, replaced } = &tended;
+    let (expired, merged, replaced) = (expired.len(), merged.len(), replaced.len());
+    let would = if args.dry_run { "would be " } else { "" };
+    writeln!(
+        out,
+        "{expired} files {would}removed as too old, {merged} {would}made of several, {replaced} {would}removed that were replaced before"
+    )
+    .context("standard output")?;
+    Ok(())
 }

@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::{CommandError, ConfigArgs};
 use crate::http::moment;
-use crate::reconcile::publish::publish;
+use crate::reconcile::publish::{Outlets, Sent, publish};
 use crate::reconcile::{self, Progress, Span};
 use crate::telemetry::process_figures;
 use crate::worker;
@@ -30,6 +30,10 @@ pub struct ReconcileArgs {
     /// Sends the corrections to this topic, all in one transaction
     #[arg(long, value_name = "TOPIC")]
     pub publish: Option<String>,
+    /// Sends the alerts that were missed to this topic, in the same transaction: the queue takes them in from
+    /// reconcile.missed_alerts
+    #[arg(long, value_name = "TOPIC")]
+    pub missed_alerts: Option<String>,
     /// The config
     #[command(flatten)]
     pub config: ConfigArgs,
@@ -79,10 +83,19 @@ pub fn run(args: &ReconcileArgs) -> Result<(), CommandError> {
     bar.finish_and_clear();
     let numbers = numbers.map_err(anyhow::Error::from)?;
     say(&numbers, began.elapsed().as_secs_f64()).context("standard output")?;
-    if let Some(topic) = &args.publish {
+    let outlets = Outlets {
+        corrections: args.publish.clone(),
+        missed_alerts: args.missed_alerts.clone(),
+        missed_minor: setup.config.reconcile.outlets.missed_minor,
+    };
+    if !outlets.is_empty() {
         let kafka = worker::options(&setup, "corrections".to_owned());
-        let sent = publish(&setup.config, &kafka, topic, &args.out)?;
-        writeln!(std::io::stdout(), "{sent} corrections published to {topic}").context("standard output")?;
+        let Sent { corrections, missed_alerts } = publish(&setup.config, &kafka, &outlets, &args.out)?;
+        writeln!(
+            std::io::stdout(),
+            "{corrections} corrections published, {missed_alerts} alerts that were missed"
+        )
+        .context("standard output")?;
     }
     match numbers.unexplained() {
         0 => Ok(()),

@@ -3,10 +3,13 @@
 use std::path::Path;
 
 use batch::archive::{Cut, Treatment, Treatments};
+use feature_store::definition::Definitions;
 use schemas::document::Section;
 use schemas::mapping::PaymentMapping;
+use schemas::problem::Problem;
+use schemas::time::{DAY_MS, DurationMs};
 
-use super::read::{MIB, whole};
+use super::read::{MIB, time_if, whole};
 
 /// The archive.
 #[derive(Debug, Clone)]
@@ -17,6 +20,8 @@ pub struct ArchiveConfig {
     pub address: String,
     /// Where files end.
     pub cut: Cut,
+    /// How long a record is kept; `None`: for ever.
+    pub keep: Option<DurationMs>,
     /// What becomes of sensitive fields of payments.
     pub treatments: Treatments,
 }
@@ -41,14 +46,31 @@ impl ArchiveConfig {
         }
         let records = whole(&mut section, "records_per_file", 1..=10_000_000);
         let mib = whole(&mut section, "file_mib", 1..=1_024);
+        let keep = time_if(&mut section, "keep", DAY_MS..=36_500 * DAY_MS);
         let key: Option<String> = section.optional("hash_key");
         let treatments = treatments(section.section("fields"), mapping, key.unwrap_or_default().into_bytes());
         Some(Self {
             enabled: enabled?,
             address: address?,
             cut: Cut { records: records?, bytes: mib? * MIB as usize },
+            keep,
             treatments: treatments?,
         })
+    }
+}
+
+impl ArchiveConfig {
+    /// What is wrong where less is kept than the day before needs to be computed again.
+    pub(super) fn is_too_short(
+        &self,
+        config: &Path,
+        definitions: &Definitions,
+        lateness: DurationMs,
+    ) -> Option<Problem> {
+        let least = DurationMs(definitions.plan.horizon_ms(lateness) + 2 * DAY_MS);
+        let keep = self.keep.filter(|keep| *keep < least)?;
+        let expected = format!("{least} or more: the longest window, limits.lateness and two days");
+        Some(Problem::new(&config.display().to_string(), "archive.keep", keep.to_string(), expected))
     }
 }
 

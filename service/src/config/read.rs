@@ -362,7 +362,22 @@ pub(super) fn whole(section: &mut Section, key: &str, within: RangeInclusive<i64
 
 /// A duration within bounds, milliseconds.
 pub(super) fn time(section: &mut Section, key: &str, within: RangeInclusive<i64>) -> Option<DurationMs> {
-    let value: DurationMs = section.required(key)?;
+    let value = section.required(key)?;
+    in_bounds(section, key, value, within)
+}
+
+/// The same where the key may be left out.
+pub(super) fn time_if(section: &mut Section, key: &str, within: RangeInclusive<i64>) -> Option<DurationMs> {
+    let value = section.optional(key)?;
+    in_bounds(section, key, value, within)
+}
+
+fn in_bounds(
+    section: &mut Section,
+    key: &str,
+    value: DurationMs,
+    within: RangeInclusive<i64>,
+) -> Option<DurationMs> {
     if !within.contains(&value.0) {
         let (from, to) = (DurationMs(*within.start()), DurationMs(*within.end()));
         section.report(key, value.to_string(), format!("{from} to {to}"));

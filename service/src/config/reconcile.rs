@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use schemas::document::Section;
 use schemas::time::{HOUR_MS, MINUTE_MS};
 
+use super::read::whole;
+use crate::reconcile::publish::Outlets;
+
 /// The daily reconciliation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReconcileConfig {
@@ -12,6 +15,8 @@ pub struct ReconcileConfig {
     pub at_ms: Option<i64>,
     /// Where its results are: a folder a day.
     pub path: PathBuf,
+    /// Where the daily run's corrections go, and the alerts that were missed.
+    pub outlets: Outlets,
 }
 
 impl ReconcileConfig {
@@ -34,7 +39,12 @@ impl ReconcileConfig {
                 "archive.enabled = true: there is nothing else to reconcile with",
             );
         }
-        Some(Self { at_ms, path: folder.join(path?) })
+        let outlets = Outlets {
+            corrections: section.optional("corrections"),
+            missed_alerts: section.optional("missed_alerts"),
+            missed_minor: whole(&mut section, "missed_minor", 0..=i64::MAX)? as i64,
+        };
+        Some(Self { at_ms, path: folder.join(path?), outlets })
     }
 }
 

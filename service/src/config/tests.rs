@@ -34,7 +34,10 @@ window = "7d"
 "#;
 
 /// Keys that are read and have no default.
-const WITHOUT_DEFAULT: [&str; 15] = [
+const WITHOUT_DEFAULT: [&str; 18] = [
+    "reconcile.corrections",
+    "reconcile.missed_alerts",
+    "archive.keep",
     "archive.hash_key",
     "reconcile.at",
     "features",

@@ -1,6 +1,6 @@
 //! The alerts of the archive, each by its id, as small as a comparison needs them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hasher;
 
 use batch::archive::{ArchiveError, ArchiveStore};
@@ -35,12 +35,15 @@ impl KnownAlert {
 pub(super) struct Alerts {
     by_id: HashMap<u128, KnownAlert>,
     frontier: HashMap<i32, i64>,
+    /// Partitions of which the archive lacks alerts.
+    lacking: HashSet<i32>,
     pub count: u64,
 }
 
 impl Alerts {
     pub fn of(store: &ArchiveStore, topic: &str) -> Result<Self, ArchiveError> {
-        let mut own = Self::default();
+        let lacking = store.holes(topic)?.into_iter().map(|(partition, _)| partition).collect();
+        let mut own = Self { lacking, ..Self::default() };
         for (_, mut alerts) in Own::<Alert>::of(store, topic, None)? {
             while let Some(alert) = alerts.next_record()? {
                 own.count += 1;
@@ -64,6 +67,11 @@ impl Alerts {
         let known = self.by_id.get_mut(&id_hash(id))?;
         known.taken = true;
         Some(known.clone())
+    }
+
+    /// Whether some of this partition are not in the archive.
+    pub fn are_lacking(&self, partition: i32) -> bool {
+        self.lacking.contains(&partition)
     }
 
     /// Whether a payment stands behind the last of its partition that has an alert here.

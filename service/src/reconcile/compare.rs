@@ -1,5 +1,6 @@
 //! One decision compared with what the kernel, the model and the policy make of its payment.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use batch::kernel::{Cause, Causes};
@@ -40,6 +41,8 @@ pub(super) struct Compared {
 pub(super) struct Outcome {
     pub findings: Vec<Finding>,
     pub correction: Option<Correction>,
+    /// The alert that should have been raised and was not.
+    pub missed: Option<Alert>,
     /// Checks that were made: each counts what it compared.
     pub compared: Vec<(Check, u64)>,
 }
@@ -115,7 +118,11 @@ impl<'a> Comparer<'a> {
         let rule = self.decided(one, model.as_ref(), score, &proved, &mut outcome);
         self.alert(one, &proved, rule, alerts, &mut outcome);
         self.rest(one, &proved, &mut outcome);
-        outcome.correction = self.correction(one, model.as_ref(), scores);
+        if let Some(should) = self.should_be(one, model.as_ref(), scores) {
+            let correction = self.correction(one, &should.decision);
+            outcome.missed = correction.missed_alert.then(|| missed(one, &should, &correction)).flatten();
+            outcome.correction = Some(correction);
+        }
         outcome
     }
 
@@ -240,7 +247,11 @@ impl<'a> Comparer<'a> {
         outcome.compared.push((Check::Alerts, 1));
         let Some(alert) = alerts.take(id) else {
             let is_open = alerts.is_behind(proved.source_partition, proved.source_offset);
-            let class = if is_open { Class::Open } else { Class::Unexplained };
+            let class = match is_open {
+                true => Class::Open,
+                false if alerts.are_lacking(proved.source_partition) => Class::ArchiveGap,
+                false => Class::Unexplained,
+            };
             outcome.findings.push(self.about(Check::Alerts, class, one).of("alert", "nothing", id.as_str()));
             return;
         };
@@ -272,32 +283,31 @@ impl<'a> Comparer<'a> {
         }
     }
 
-    /// What should have been decided with nothing late.
-    fn correction(
-        &mut self,
-        one: &Compared,
-        model: Option<&Arc<Model>>,
-        scores: Scores,
-    ) -> Option<Correction> {
+    /// What should have been decided with nothing late, where it is another decision.
+    fn should_be(&mut self, one: &Compared, model: Option<&Arc<Model>>, scores: Scores) -> Option<Made> {
         let decision = &one.decision;
         if one.causes.is_empty() || decision.fallback.is_some() {
             return None;
         }
         let policy = self.again.policy(&decision.policy)?;
         let score = model.and(scores.by_event_time);
-        let should =
-            self.again.decide(&policy, model, decision, &one.payment, &one.by_event_time, score).decision;
-        let is_same_score = should.score.map(f64::to_bits) == decision.score.map(f64::to_bits);
-        if should.verdict == decision.verdict && is_same_score && should.alert_id == decision.alert_id {
-            return None;
-        }
+        let should = self.again.decide(&policy, model, decision, &one.payment, &one.by_event_time, score);
+        let is_same_score = should.decision.score.map(f64::to_bits) == decision.score.map(f64::to_bits);
+        let is_same = should.decision.verdict == decision.verdict
+            && is_same_score
+            && should.decision.alert_id == decision.alert_id;
+        (!is_same).then_some(should)
+    }
+
+    fn correction(&self, one: &Compared, should: &Decision) -> Correction {
+        let decision = &one.decision;
         let features = one.causes.iter().map(|(place, causes)| Moved {
             name: self.definitions.features[*place].name.clone(),
             seen: one.as_of_log[*place],
             should_be: one.by_event_time[*place],
             class: class_of(*causes).as_str().to_owned(),
         });
-        Some(Correction {
+        Correction {
             correction_id: correction_id(&self.run, &decision.decision_id),
             run: self.run.clone(),
             decision_id: decision.decision_id.clone(),
@@ -312,8 +322,33 @@ impl<'a> Comparer<'a> {
             missed_alert: decision.alert_id.is_none() && should.alert_id.is_some(),
             fraud: one.fraud,
             features: features.collect(),
-        })
+        }
     }
+}
+
+/// The alert of a payment that is not known to be legitimate by now. It says what was decided, and that it is found late.
+fn missed(one: &Compared, should: &Made, correction: &Correction) -> Option<Alert> {
+    if one.fraud == Some(false) {
+        return None;
+    }
+    let classes: BTreeSet<&str> = correction.features.iter().map(|moved| moved.class.as_str()).collect();
+    let classes = classes.into_iter().collect::<Vec<_>>().join(", ").replace('_', " ");
+    let (decided, should_be) = (correction.decided, correction.should_be);
+    let text = format!(
+        "Missed: decided {decided}, should have been {should_be} (found by reconciliation: {classes})"
+    );
+    let alert = judge::alert(should)?;
+    let found = Reason {
+        code: Name::from("missed"),
+        text,
+        feature: None,
+        value: None,
+        norm: None,
+        contribution: None,
+        source: ReasonSource::Rule,
+    };
+    let reasons = std::iter::once(found).chain(alert.reasons).collect();
+    Some(Alert { verdict: one.decision.verdict, hold: one.decision.hold, reasons, ..alert })
 }
 
 pub(super) fn score_all(
@@ -340,6 +375,7 @@ fn class_of(causes: Causes) -> Class {
         (Cause::InFlight, Class::InFlight),
         (Cause::LabelAfter, Class::LabelAfter),
         (Cause::EarlyLabel, Class::EarlyLabel),
+        (Cause::LabelForgotten, Class::LabelForgotten),
     ];
     named.into_iter().find(|(cause, _)| causes.has(*cause)).map_or(Class::Unexplained, |(_, class)| class)
 }

@@ -75,6 +75,8 @@ words! {
         LabelAfter = "label_after", "A label came after the time from which on it was known, so decisions in between did not see it.";
         /// Early label.
         EarlyLabel = "early_label", "A label came before its payment and waited for it.";
+        /// Label beyond memory.
+        LabelForgotten = "label_forgotten", "A label came when its payment was no longer remembered (limits.remember), so no decision saw it.";
         /// Repeated.
         Duplicate = "duplicate", "The payment is a repetition of one that was decided.";
         /// Written again.

@@ -33,7 +33,8 @@ impl<'a> First<'a> {
     ) -> Result<Self, ReconcileError> {
         let topics = topics(&setup.config);
         let mut ledger = Ledger::open(store, topics.clone(), &setup.config.mapping)?;
-        let mut kernel = Kernel::new(&setup.definitions, Order::Recorded, folder)?;
+        let mut kernel = Kernel::new(&setup.definitions, Order::Recorded, folder)?
+            .that_forgets(setup.config.limits.remember);
         let mut verdicts = Verdicts::default();
         ledger.counts[1] = records::labels(store, &topics[1], |partition, offset, label| {
             verdicts.hear(label);

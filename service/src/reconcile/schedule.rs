@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use schemas::time::{DAY_MS, EventTime, HOUR_MS};
 
+use super::publish::{Sent, publish};
 use super::{Span, run};
 use crate::clock::Clock;
 use crate::config::Setup;
+use crate::worker;
 
 /// How often the clock is looked at.
 const STEP: Duration = Duration::from_millis(500);
@@ -45,6 +47,7 @@ pub fn watch(
             Ok(numbers) => {
                 let unexplained = numbers.unexplained();
                 tell(unexplained);
+                sent(setup, &span.out);
                 match unexplained {
                     0 => tracing::info!(day, run = numbers.run, "reconciled: nothing is unexplained"),
                     _ => tracing::error!(day, run = numbers.run, unexplained, "reconciled: see its findings"),
@@ -54,6 +57,19 @@ pub fn watch(
                 tracing::error!(%error, day, "the reconciliation failed and is tried again in an hour");
                 not_before_ms = now_ms + HOUR_MS;
             }
+        }
+    }
+}
+
+/// Sends what a run came to, where it has topics. What cannot be sent stays in the run's folder, for the command.
+fn sent(setup: &Setup, out: &Path) {
+    let kafka = worker::options(setup, "corrections".to_owned());
+    match publish(&setup.config, &kafka, &setup.config.reconcile.outlets, out) {
+        Ok(Sent { corrections, missed_alerts }) => {
+            tracing::info!(corrections, missed_alerts, "a reconciliation's results are sent");
+        }
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "a reconciliation's results are not sent")
         }
     }
 }

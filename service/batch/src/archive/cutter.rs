@@ -4,19 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use apache_avro::types::Value;
+use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema as ArrowSchema, TimeUnit};
 use bytes::Bytes;
-use jiff::Timestamp;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
+use schemas::time::DAY_MS;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use sha2::{Digest, Sha256};
 
 use super::columns::{KnownSchema, Reading};
 use super::manifest::Manifest;
-use super::place::Place;
+use super::place::{Place, day_of};
 use super::store::ArchiveError;
 
 /// The rule by which a file ends: what comes first. By the records alone, so that a repetition ends files alike.
@@ -69,8 +70,6 @@ pub struct Cutter {
     columns: Vec<FieldRef>,
     schemas: BTreeMap<u32, Arc<KnownSchema>>,
 }
-
-const DAY_MS: i64 = 86_400_000;
 
 impl Cutter {
     /// A cutter whose first record has this offset or a later one.
@@ -142,14 +141,12 @@ impl Cutter {
     /// When it cannot be made, which is a bug.
     pub fn finish(&mut self) -> Result<Option<Finished>, ArchiveError> {
         let (Some(first), Some(last)) = (self.records.first(), self.records.last()) else { return Ok(None) };
-        let day =
-            Timestamp::from_millisecond(self.day.saturating_mul(DAY_MS)).unwrap_or(Timestamp::UNIX_EPOCH);
         let place = Place {
             topic: self.topic.clone(),
             partition: self.partition,
             first: first.offset,
             last: last.offset,
-            day: day.to_string().chars().take("2026-11-26".len()).collect(),
+            day: day_of(self.day.saturating_mul(DAY_MS)),
         };
         let failed = |why: String| ArchiveError::Damaged { path: place.to_string(), why };
         let (bytes, undecodable) = self.file().map_err(failed)?;
@@ -188,22 +185,28 @@ impl Cutter {
             builder.push(&row).map_err(|error| error.to_string())?;
         }
         let batch = builder.to_record_batch().map_err(|error| error.to_string())?;
-        let level = ZstdLevel::try_new(3).map_err(|error| error.to_string())?;
         let schemas = self.schemas.values();
         let texts =
             schemas.map(|schema| KeyValue::new(format!("avro.schema.{}", schema.id), schema.text.clone()));
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(level))
-            .set_created_by("tripline".to_owned())
-            .set_key_value_metadata(Some(texts.collect()))
-            .build();
-        let mut bytes = Vec::new();
-        let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties))
-            .map_err(|error| error.to_string())?;
-        writer.write(&batch).map_err(|error| error.to_string())?;
-        writer.close().map_err(|error| error.to_string())?;
+        let bytes = written(&[batch], texts.collect())?;
         Ok((bytes, undecodable))
     }
+}
+
+/// A file of these rows.
+pub(super) fn written(batches: &[RecordBatch], texts: Vec<KeyValue>) -> Result<Vec<u8>, String> {
+    let said = |error: parquet::errors::ParquetError| error.to_string();
+    let schema = batches.first().ok_or("no rows")?.schema();
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(3).map_err(said)?))
+        .set_created_by("tripline".to_owned())
+        .set_key_value_metadata(Some(texts))
+        .build();
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut bytes, schema, Some(properties)).map_err(said)?;
+    batches.iter().try_for_each(|batch| writer.write(batch)).map_err(said)?;
+    writer.close().map_err(said)?;
+    Ok(bytes)
 }
 
 /// What is kept of every record beside its fields.

@@ -1,6 +1,10 @@
 //! Where a file stands: topic, day, partition and the offsets of its first and last record.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::fmt;
+
+use jiff::Timestamp;
 
 /// A file's place, which is also its name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +43,31 @@ impl Place {
     pub fn manifest(&self) -> String {
         format!("{}/_{}-{}-{}.json", self.folder(), self.partition, self.first, self.last)
     }
+}
+
+/// The day of a time, milliseconds: `YYYY-MM-DD`, UTC.
+pub(super) fn day_of(ms: i64) -> String {
+    let time = Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH);
+    time.to_string().chars().take("2026-11-26".len()).collect()
+}
+
+/// Files in order, and apart from them those whose records are all in a larger one, each with that.
+pub(super) fn settled(mut places: Vec<Place>) -> (Vec<Place>, Vec<(Place, Place)>) {
+    places.sort_by_key(|place| (place.partition, place.first, Reverse(place.last)));
+    let mut standing: Vec<Place> = Vec::new();
+    let mut merged = Vec::new();
+    let mut widest: BTreeMap<i32, usize> = BTreeMap::new();
+    for place in places {
+        let over = widest.get(&place.partition).and_then(|at| standing.get(*at));
+        match over.filter(|over| over.last >= place.last).cloned() {
+            Some(over) => merged.push((place, over)),
+            None => {
+                widest.insert(place.partition, standing.len());
+                standing.push(place);
+            }
+        }
+    }
+    (standing, merged)
 }
 
 impl fmt::Display for Place {

@@ -1,6 +1,7 @@
 //! The store under the archive: a folder or an S3-compatible bucket, through one small, blocking door.
 
 use std::collections::{BTreeMap, HashSet};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::cutter::Finished;
 use super::manifest::Manifest;
-use super::place::Place;
+use super::place::{Place, settled};
 
 /// What went wrong with the archive.
 #[derive(Debug, thiserror::Error)]
@@ -88,17 +89,12 @@ impl ArchiveStore {
         Ok(Self { store, runtime })
     }
 
-    /// The files of a topic, by partition and first offset.
+    /// The files of a topic, by partition and first offset; without those whose records are all in a larger one.
     ///
     /// # Errors
     /// When the store does not answer.
     pub fn places(&self, topic: &str) -> Result<Vec<Place>, ArchiveError> {
-        let prefix = ObjectPath::from(topic);
-        let listed = self.runtime.block_on(self.store.list(Some(&prefix)).try_collect::<Vec<_>>())?;
-        let mut places: Vec<Place> =
-            listed.iter().filter_map(|meta| Place::parse(meta.location.as_ref())).collect();
-        places.sort();
-        Ok(places)
+        Ok(settled(places_of(&self.paths(topic)?)).0)
     }
 
     /// Every path below a prefix.
@@ -151,6 +147,36 @@ impl ArchiveStore {
         self.put_manifest(&finished.place, &finished.manifest)
     }
 
+    /// The manifest of a file; `None` while there is none.
+    ///
+    /// # Errors
+    /// When the store does not answer, or it is none.
+    pub fn manifest(&self, place: &Place) -> Result<Option<Manifest>, ArchiveError> {
+        let path = place.manifest();
+        let Some(bytes) = self.get(&path)? else { return Ok(None) };
+        let read = serde_json::from_slice(&bytes);
+        read.map(Some).map_err(|error| ArchiveError::Damaged { path, why: error.to_string() })
+    }
+
+    /// Offsets that each partition had and no file has: from, and up to without it. Its beginning is one where the
+    /// archive begins later than the topic.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub fn holes(&self, topic: &str) -> Result<Vec<(i32, Range<i64>)>, ArchiveError> {
+        let mut next: BTreeMap<i32, i64> = BTreeMap::new();
+        let mut holes = Vec::new();
+        for place in self.places(topic)? {
+            let follows = self.manifest(&place)?.map_or(place.first, |manifest| manifest.follows);
+            let next = next.entry(place.partition).or_insert(0);
+            if follows > *next {
+                holes.push((place.partition, *next..follows));
+            }
+            *next = place.last + 1;
+        }
+        Ok(holes)
+    }
+
     fn put_manifest(&self, place: &Place, manifest: &Manifest) -> Result<(), ArchiveError> {
         let text = serde_json::to_vec_pretty(manifest).map_err(std::io::Error::other)?;
         self.put(&place.manifest(), text.into())?;
@@ -163,8 +189,10 @@ impl ArchiveStore {
     /// When the store does not answer, or a file is none.
     pub fn adopt(&self, topic: &str) -> Result<BTreeMap<i32, i64>, ArchiveError> {
         let mut next: BTreeMap<i32, i64> = BTreeMap::new();
-        let paths: HashSet<String> = self.paths(topic)?.into_iter().collect();
-        for place in self.places(topic)? {
+        let paths = self.paths(topic)?;
+        let (standing, _) = settled(places_of(&paths));
+        let paths: HashSet<String> = paths.into_iter().collect();
+        for place in standing {
             if !paths.contains(&place.manifest()) {
                 // It was put whole: only what is said of it is missing.
                 let bytes = self.get(&place.to_string())?.unwrap_or_default();
@@ -196,4 +224,9 @@ impl ArchiveStore {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// The files among these paths.
+pub(super) fn places_of(paths: &[String]) -> Vec<Place> {
+    paths.iter().filter_map(|path| Place::parse(path)).collect()
 }

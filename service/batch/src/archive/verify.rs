@@ -8,8 +8,8 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::manifest::Manifest;
-use super::place::Place;
-use super::store::{ArchiveError, ArchiveStore};
+use super::place::{Place, settled};
+use super::store::{ArchiveError, ArchiveStore, places_of};
 
 /// What is wrong with a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -96,12 +96,24 @@ pub struct Verified {
 /// # Errors
 /// When the store does not answer.
 pub fn verify(store: &ArchiveStore, topic: &str, verified: &mut Verified) -> Result<(), ArchiveError> {
-    let places = store.places(topic)?;
+    let paths = store.paths(topic)?;
+    let (places, merged) = settled(places_of(&paths));
     let mut manifests: BTreeMap<String, Manifest> = BTreeMap::new();
-    for path in store.paths(topic)?.into_iter().filter(|path| path.ends_with(".json")) {
+    for path in paths.into_iter().filter(|path| path.ends_with(".json")) {
         let read = store.get(&path)?.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         if let Some(manifest) = read {
             manifests.insert(path, manifest);
+        }
+    }
+    // What was merged stays until the next upkeep: its records are in the larger file, all of them.
+    let mut inside: BTreeMap<Place, u64> = BTreeMap::new();
+    for (place, over) in merged {
+        let records = manifests.remove(&place.manifest()).map_or(0, |manifest| manifest.records);
+        *inside.entry(over).or_default() += records;
+    }
+    for (over, sum) in inside {
+        if manifests.get(&over.manifest()).is_some_and(|manifest| manifest.records < sum) {
+            verified.faults.push(Fault::Overlap { path: over.to_string(), until: over.last });
         }
     }
     let mut next: BTreeMap<i32, i64> = BTreeMap::new();

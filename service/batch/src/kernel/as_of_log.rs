@@ -6,6 +6,7 @@
 //! in flight  a decision over REST was made before it was applied, and was not told of it
 //! label      the label was known by its time, and had not been applied
 //! early      it had come before its payment, and waited for it
+//! forgotten  it came when the stream knew its payment no more
 //! ```
 //! Few rows are touched by any of these. They are found by walking the disorder alone, and corrected.
 
@@ -17,7 +18,7 @@ use schemas::value::FeatureValue;
 
 use super::aggregate::{Parts, Rows, Totals, counts_frauds, finished, frauds, itself};
 use super::group::{Group, Row, Windows};
-use super::label::{ALL_EPOCHS, Verdicts};
+use super::label::{ALL_EPOCHS, FORGOTTEN, Verdicts};
 use super::plan::Task;
 use super::{Cause, Causes};
 
@@ -112,7 +113,8 @@ fn labels(group: &Group, blinds: &mut Blinds) {
                     continue;
                 }
                 let then = verdicts.is_fraud(asker.time_ms, asker.epoch);
-                blind_to_verdict((*place, verdicts), then, (asking, asker), Cause::LabelAfter, blinds);
+                let cause = if said.epoch == FORGOTTEN { Cause::LabelForgotten } else { Cause::LabelAfter };
+                blind_to_verdict((*place, verdicts), then, (asking, asker), cause, blinds);
             }
         }
     }

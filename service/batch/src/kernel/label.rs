@@ -20,6 +20,9 @@ pub(super) struct Verdicts(pub Vec<Said>);
 /// Every label there is counts.
 pub(super) const ALL_EPOCHS: u32 = u32::MAX;
 
+/// The epoch of a label that nobody was told of: its payment had been forgotten.
+pub(super) const FORGOTTEN: u32 = u32::MAX - 1;
+
 impl Verdicts {
     /// Whether any label says fraud: if not, the payment never counts as one.
     pub fn may_be_fraud(&self) -> bool {
@@ -73,7 +76,7 @@ impl Epochs {
         if let Some(known) = self.known.get(positions) {
             return *known;
         }
-        let number = u32::try_from(self.chain.len()).unwrap_or(ALL_EPOCHS - 1);
+        let number = u32::try_from(self.chain.len()).unwrap_or(FORGOTTEN - 1);
         self.chain.push(positions.into());
         self.known.insert(positions.into(), number);
         number
@@ -101,6 +104,6 @@ impl Epochs {
     pub fn of_label(&self, partition: i32, offset: i64) -> u32 {
         let at = usize::try_from(partition).unwrap_or(usize::MAX);
         let before = |positions: &[i64]| positions.get(at).copied().unwrap_or(0) <= offset;
-        u32::try_from(self.chain.partition_point(|positions| before(positions))).unwrap_or(ALL_EPOCHS - 1)
+        u32::try_from(self.chain.partition_point(|positions| before(positions))).unwrap_or(FORGOTTEN - 1)
     }
 }

@@ -26,6 +26,10 @@ use tripline::simulate::{SimulatedEvent, Simulation, World as Simulated, feed};
 use crate::handbook::batches;
 use crate::reload::version;
 
+mod archives;
+
+use archives::{gapped, kept_up, missed, of_other_features};
+
 /// What is done with one event.
 enum Step {
     Topic(Transaction),
@@ -42,10 +46,16 @@ fn world() -> World {
     let payment = &config[config.find("[payment]").unwrap()..config.find("[kafka]").unwrap()];
     let config = format!(
         "[models]\npath = \"models\"\nlive = \"demo\"\nwatch = \"200ms\"\n[policies]\nwatch = \"200ms\"\n\
-         [archive]\nenabled = true\naddress = \"archive\"\nrecords_per_file = 300\n{payment}lateness = \"2d\"\n"
+         [archive]\nenabled = true\naddress = \"archive\"\nrecords_per_file = 300\n{payment}lateness = \"2d\"\n\
+         remember = \"4d\"\n"
     );
-    let world =
-        World::of(Servers::shared(), "batch", 4, &config, &example("features.toml"), &example("policy.toml"));
+    // What a late payment changes, changes alerts.
+    let policy = format!(
+        "{}[[rule]]\nname = \"every_fifth\"\nwhen = \"feature.card_payments_30d % 5 == 0\"\naction = \"review\"\n\
+         reason = \"every fifth\"\n",
+        example("policy.toml")
+    );
+    let world = World::of(Servers::shared(), "batch", 4, &config, &example("features.toml"), &policy);
     version(&world.path("models"), "1", false);
     world
 }
@@ -184,7 +194,9 @@ fn run(world: &World, steps: &[Step]) -> usize {
             Step::Rest(transaction) => {
                 for _ in 0..600 {
                     let base = base.lock().unwrap().clone();
-                    match ask(client, &base, &World::key(), "", &json!(transaction), None) {
+                    // Some callers have no time: a fallback decides.
+                    let deadline = (at % 97 == 0).then_some(1);
+                    match ask(client, &base, &World::key(), "", &json!(transaction), deadline) {
                         Some(told) if told.status == 200 => {
                             *replayed.lock().unwrap() += usize::from(told.body["replayed"] == true);
                             return;
@@ -261,15 +273,20 @@ fn i6_to_i14_nothing_is_unexplained_and_what_was_spoilt_is_found() {
     assert_eq!(conservation.get("dead_letter"), Some(&injected.dead));
     assert!(conservation["duplicate"] >= injected.duplicates, "{conservation:?}");
     let by_event_time = classes(&found, "features_by_event_time");
-    for class in ["late", "in_flight", "label_after"] {
+    for class in ["late", "in_flight", "label_after", "label_forgotten"] {
         assert!(by_event_time.contains_key(class), "{by_event_time:?}");
     }
+    assert!(classes(&found, "scores").contains_key("fallback"), "{:?}", classes(&found, "scores"));
     let late = to_the_record(&world, &found);
     println!(
         "{late} decisions saw another count of their card's payments than event time has: each is found, and no other"
     );
     commands(&world, &out);
     over_rest(&world, &out);
+    kept_up(&world, &out);
+    gapped(&world);
+    of_other_features(&world);
+    missed(&world, &out);
     spoilt(&world);
 }
 

@@ -1,0 +1,146 @@
+//! The same run with other archives, features and topics: merged, lacking a file, under other definitions, and what was
+//! missed handed to the queue.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use harness::caller::address;
+use harness::kafka::World;
+use harness::process::until;
+use serde_json::Value;
+
+use super::{classes, findings, tripline};
+
+/// The archive in a folder of its own.
+fn copied(world: &World, name: &str) -> String {
+    let done =
+        Command::new("cp").arg("-r").arg(world.path("archive")).arg(world.path(name)).status().unwrap();
+    assert!(done.success());
+    format!("archive.address=\"{name}\"")
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+/// Its small files merged into large ones: the reconciliation comes to the same.
+pub fn kept_up(world: &World, out: &Path) {
+    let address = copied(world, "tended");
+    // Of a day that is over.
+    for topic in std::fs::read_dir(world.path("tended")).unwrap() {
+        for day in std::fs::read_dir(topic.unwrap().path()).unwrap().map(|day| day.unwrap().path()) {
+            if day.is_dir() {
+                std::fs::rename(&day, day.with_file_name("dt=2026-01-01")).unwrap();
+            }
+        }
+    }
+    let sets = [address, "archive.records_per_file=100000".to_owned()];
+    let parquet =
+        || files(&world.path("tended")).iter().filter(|path| path.extension().unwrap() == "parquet").count();
+    let before = parquet();
+    for _ in 0..2 {
+        let (good, said) = tripline(world, &["archive", "upkeep"], &sets);
+        assert!(good, "{said}");
+        print!("{}", said.lines().last().unwrap_or_default());
+    }
+    assert!(parquet() < before / 2, "{} of {before} files", parquet());
+    let (good, said) = tripline(world, &["archive", "verify"], &sets);
+    assert!(good, "{said}");
+    let again = world.path("tended-out");
+    let (good, said) = tripline(world, &["reconcile", "--out", again.to_str().unwrap()], &sets);
+    assert!(good, "{said}");
+    let of = |folder: &Path| std::fs::read_to_string(folder.join("findings.jsonl")).unwrap();
+    assert_eq!(of(out), of(&again));
+}
+
+/// A file of payments is gone: what depends on it says so, and nothing is called a bug.
+pub fn gapped(world: &World) {
+    let address = copied(world, "gapped");
+    let mut payments = files(&world.path("gapped").join(world.topic("transactions")));
+    payments.retain(|path| path.to_str().unwrap().contains("part=1"));
+    payments.sort();
+    let first = payments.iter().find(|path| path.extension().unwrap() == "parquet").unwrap();
+    let name = first.file_stem().unwrap().to_str().unwrap();
+    std::fs::remove_file(first.with_file_name(format!("_{name}.json"))).unwrap();
+    std::fs::remove_file(first).unwrap();
+    let out = world.path("gapped-out");
+    let sets = [address];
+    let (good, said) = tripline(world, &["reconcile", "--out", out.to_str().unwrap()], &sets);
+    let found = findings(&out);
+    let unexplained: Vec<_> =
+        found.iter().filter(|finding| finding["class"] == "unexplained").take(5).collect();
+    assert!(good, "{said} {unexplained:#?}");
+    for check in ["conservation", "versions", "features_as_of_log"] {
+        assert!(classes(&found, check).contains_key("archive_gap"), "{check}: {:?}", classes(&found, check));
+    }
+}
+
+/// Another features file: nothing of the old one is computed by it.
+pub fn of_other_features(world: &World) {
+    let text = std::fs::read_to_string(world.path("features.toml")).unwrap();
+    std::fs::write(world.path("other.toml"), text.replacen("window = \"1h\"", "window = \"2h\"", 1)).unwrap();
+    let out = world.path("other-out");
+    let sets = ["features=\"other.toml\"".to_owned()];
+    let (_, said) = tripline(world, &["reconcile", "--out", out.to_str().unwrap()], &sets);
+    let found = findings(&out);
+    assert_eq!(
+        classes(&found, "features_as_of_log"),
+        [("features_changed".to_owned(), 3_000)].into(),
+        "{said}"
+    );
+}
+
+/// Alerts that should have been raised reach the queue, once, however often they are published.
+pub fn missed(world: &World, out: &Path) {
+    let topic = world.topic("missed-alerts");
+    world.servers.create(&[(topic.clone(), 1)]);
+    let text = std::fs::read_to_string(out.join("missed_alerts.jsonl")).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let least = lines.iter().map(|alert| alert["amount_minor"].as_i64().unwrap()).min().unwrap() + 1;
+    let expected: BTreeSet<&str> = lines
+        .iter()
+        .filter(|alert| alert["amount_minor"].as_i64() >= Some(least))
+        .map(|alert| alert["transaction_id"].as_str().unwrap())
+        .collect();
+    assert!(!expected.is_empty() && expected.len() < lines.len(), "{} missed", lines.len());
+    let sets = [format!("reconcile.missed_alerts=\"{topic}\""), format!("reconcile.missed_minor={least}")];
+    let again = world.path("missed-out");
+    for _ in 0..2 {
+        let words = ["reconcile", "--out", again.to_str().unwrap(), "--missed-alerts", &topic];
+        let (good, said) = tripline(world, &words, &sets);
+        let count = expected.len();
+        assert!(good && said.contains(&format!("{count} alerts that were missed")), "{said}");
+    }
+    let sets: Vec<&str> = sets.iter().map(String::as_str).collect();
+    let mut process = world.serve(&sets, &[]);
+    let base = address(&process);
+    let client = harness::caller::client();
+    let get = |path: &str| -> Value {
+        client.get(format!("http://{base}{path}")).bearer_auth(World::key()).send().unwrap().json().unwrap()
+    };
+    let mut hits = BTreeMap::new();
+    until("each is in the queue", Duration::from_secs(30), || {
+        let alerts = get("/v1/alerts?limit=200");
+        for alert in alerts["alerts"].as_array().into_iter().flatten() {
+            let id = alert["alert_id"].as_str().unwrap();
+            for hit in get(&format!("/v1/alerts/{id}"))["hits"].as_array().unwrap() {
+                let why = hit["reasons"][0]["text"].as_str().unwrap().to_owned();
+                hits.insert(hit["transaction_id"].as_str().unwrap().to_owned(), why);
+            }
+        }
+        expected.iter().all(|id| hits.contains_key(*id))
+    });
+    for id in &expected {
+        assert!(hits[*id].starts_with("Missed: decided "), "{}", hits[*id]);
+    }
+    println!(
+        "{} alerts that were missed are in the queue: {}",
+        expected.len(),
+        hits[*expected.first().unwrap()]
+    );
+    process.signal("TERM");
+    assert!(process.wait(Duration::from_secs(10)).success(), "{}", process.log_tail());
+}

@@ -26,6 +26,7 @@ use tripline::simulate::{SimulatedEvent, Simulation, World as Simulated, feed};
 use crate::handbook::batches;
 use crate::reload::version;
 
+#[path = "batch/archives.rs"]
 mod archives;
 
 use archives::{gapped, kept_up, missed, of_other_features};

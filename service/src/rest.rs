@@ -125,14 +125,17 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// A third each for features and model, what is left of nine tenths for the brokers, a tenth for the way.
+    /// Of what is left of the deadline: a third each for features and model, what is left of nine tenths for the brokers,
+    /// a tenth for the way.
     pub fn new(began: Instant, deadline: Duration) -> Self {
+        let now = Instant::now();
+        let left = deadline.saturating_sub(now - began);
         Self {
             began,
-            features_by: began + deadline.mul_f64(0.35),
-            model_by: began + deadline.mul_f64(0.65),
-            record_by: began + deadline.mul_f64(0.9),
-            answer_by: began + deadline.mul_f64(0.95),
+            features_by: now + left.mul_f64(0.35),
+            model_by: now + left.mul_f64(0.65),
+            record_by: now + left.mul_f64(0.9),
+            answer_by: now + left.mul_f64(0.95),
         }
     }
 }

@@ -19,7 +19,9 @@ pub struct RestConfig {
     pub max_deadline: DurationMs,
     /// Payments being decided at once.
     pub in_flight: usize,
-    /// How long one more may wait at the door.
+    /// Requests more that may wait at the door.
+    pub waiting: usize,
+    /// How long one may.
     pub wait: DurationMs,
     /// When the state counts as stale.
     pub stale_after: DurationMs,
@@ -37,6 +39,7 @@ impl RestConfig {
         let deadline = time(&mut section, "deadline", 1..=MINUTE_MS);
         let max_deadline = time(&mut section, "max_deadline", 1..=MINUTE_MS);
         let in_flight = whole(&mut section, "in_flight", 1..=100_000);
+        let waiting = whole(&mut section, "waiting", 0..=100_000);
         let wait = time(&mut section, "wait", 0..=SECOND_MS);
         let stale_after = time(&mut section, "stale_after", 100..=HOUR_MS);
         let unrecorded = whole(&mut section, "unrecorded", 0..=10_000_000);
@@ -60,6 +63,7 @@ impl RestConfig {
             deadline: deadline?,
             max_deadline: max_deadline?,
             in_flight: in_flight?,
+            waiting: waiting?,
             wait: wait?,
             stale_after: stale_after?,
             unrecorded: unrecorded?,

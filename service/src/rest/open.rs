@@ -81,7 +81,7 @@ impl Rest {
             engine: OnceLock::new(),
             restored: AtomicBool::new(false),
             accepted: Arc::new(Accepted::default()),
-            admission: Admission::new(config.rest.in_flight, config.rest.wait.std()),
+            admission: Admission::new(config.rest.in_flight, config.rest.waiting, config.rest.wait.std()),
             bodies,
             keys: Keys::default(),
             batch_bytes: config.rest.batch_bytes,

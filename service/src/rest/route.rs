@@ -65,7 +65,7 @@ struct Terms {
 async fn score(State(rest): State<Arc<Rest>>, request: Request) -> Result<Response, Problem> {
     let began = Instant::now();
     let terms = terms(&rest, &request)?;
-    let _place = rest.admission.enter().await.ok_or_else(|| overloaded(&rest))?;
+    let _place = rest.admission.enter(terms.deadline).await.ok_or_else(|| overloaded(&rest))?;
     let key = idempotency_key(request.headers())?;
     let caller = caller(&request);
     let body = body(request, BODY_BYTES, rest.limits.max_deadline).await?;
@@ -91,7 +91,7 @@ async fn batch(
     request: Request,
 ) -> Result<Response, Problem> {
     let terms = terms(&rest, &request)?;
-    let _place = rest.admission.enter().await.ok_or_else(|| overloaded(&rest))?;
+    let _place = rest.admission.enter(terms.deadline).await.ok_or_else(|| overloaded(&rest))?;
     let body = body(request, rest.batch_bytes, rest.limits.max_deadline).await?;
     let bodies = rest.bodies.get().ok_or_else(no_schema)?;
     let read = bodies.reader.read_batch(&body, BATCH).map_err(refused_batch)?;

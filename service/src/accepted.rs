@@ -77,6 +77,8 @@ struct Entry {
 #[derive(Default)]
 struct Book {
     entries: HashMap<TransactionKey, Entry>,
+    /// Those that are decided, by the decision's id.
+    decided: HashMap<String, TransactionKey>,
     /// Ids in the order in which they joined, by entity and key.
     ahead: Vec<HashMap<Box<str>, Vec<TransactionKey>>>,
     applied: VecDeque<TransactionKey>,
@@ -135,8 +137,10 @@ impl Accepted {
         let key = TransactionKey::of(&payment.transaction_id);
         let mut book = self.book();
         book.list(key);
-        let Some(entry) = book.entries.get(&key).filter(|entry| !entry.applied) else { return false };
-        entry.stage.send_replace(Stage::Decided { made, recorded: false });
+        if book.entries.get(&key).is_none_or(|entry| entry.applied) {
+            return false;
+        }
+        book.decide(key, made, false);
         true
     }
 
@@ -149,11 +153,11 @@ impl Accepted {
     /// The decision of this id, while it is told from here.
     pub fn find(&self, decision_id: &str) -> Option<Arc<Made>> {
         let book = self.book();
-        // Few, and asked for rarely: the index has nearly all.
-        book.entries.values().find_map(|entry| match &*entry.stage.borrow() {
-            Stage::Decided { made, .. } if made.decision.decision_id == decision_id => Some(Arc::clone(made)),
+        let entry = book.entries.get(book.decided.get(decision_id)?)?;
+        match &*entry.stage.borrow() {
+            Stage::Decided { made, .. } => Some(Arc::clone(made)),
             _ => None,
-        })
+        }
     }
 
     /// The brokers have a payment's record.
@@ -242,21 +246,33 @@ impl Accepted {
         if book.applied.len() > KEEP_APPLIED
             && let Some(oldest) = book.applied.pop_front()
         {
-            book.entries.remove(&oldest);
+            book.forget(oldest);
         }
         taken
     }
 
     /// What the stream decided of a payment whose caller it overtook.
     pub fn overtaken(&self, transaction_id: &str, made: Made) {
-        let book = self.book();
-        if let Some(entry) = book.entries.get(&TransactionKey::of(transaction_id)) {
-            entry.stage.send_replace(Stage::Decided { made: Arc::new(made), recorded: true });
-        }
+        self.book().decide(TransactionKey::of(transaction_id), Arc::new(made), true);
     }
 }
 
 impl Book {
+    fn decide(&mut self, key: TransactionKey, made: Arc<Made>, recorded: bool) {
+        if let Some(entry) = self.entries.get(&key) {
+            self.decided.insert(made.decision.decision_id.clone(), key);
+            entry.stage.send_replace(Stage::Decided { made, recorded });
+        }
+    }
+
+    /// An entry that was decided and applied is told from here no more.
+    fn forget(&mut self, key: TransactionKey) {
+        let Some(entry) = self.entries.remove(&key) else { return };
+        if let Stage::Decided { made, .. } = &*entry.stage.borrow() {
+            self.decided.remove(&made.decision.decision_id);
+        }
+    }
+
     fn ahead_of(&self, payment: &Payment) -> Ahead {
         let own = TransactionKey::of(&payment.transaction_id);
         let of = |(entity, key): (usize, &Option<Box<str>>)| {

@@ -7,7 +7,7 @@
 //! ```
 //! The kernel shares no code with the stream's algebra. What has no name among the classes is `unexplained`.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::ops::Range;
@@ -100,18 +100,18 @@ pub fn run(
     span: &Span,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Numbers, ReconcileError> {
-    let store = ArchiveStore::open(&setup.config.archive.address)?;
+    let store = ArchiveStore::open(&setup.config.archive.address)?.as_it_is();
     std::fs::create_dir_all(&span.out)?;
     let topics = topics(&setup.config);
     let run = identity(&store, setup, span)?;
-    let First { ledger, rows, verdicts, versions } = First::pass(setup, &store, &span.out, progress)?;
+    let First { ledger, rows, verdicts, ahead, versions } = First::pass(setup, &store, &span.out, progress)?;
     let holes = Holes { payments: store.holes(&topics[0])?, decisions: store.holes(&topics[2])? };
     let has_holes = !holes.payments.is_empty() || !store.holes(&topics[1])?.is_empty();
     let mut second = Second {
         comparer: Comparer::new(Again::new(setup, &store), &setup.definitions, &run),
         alerts: Alerts::of(&store, &topics[3])?,
         tally: Tally::default(),
-        gaps: rows.answers.gaps().iter().map(|gap| (gap.entity, gap.key)).collect(),
+        gaps: BTreeMap::new(),
         rows,
         waiting: Vec::new(),
         files: Files::create(&span.out)?,
@@ -120,7 +120,12 @@ pub fn run(
         holes,
     };
     second.tally.compared(Check::Versions, versions);
-    second.versions(&entities(setup), has_holes)?;
+    second.versions(&entities(setup), |gap| match gap.row {
+        _ if gap.missing < 0 => Class::Unexplained,
+        _ if has_holes => Class::ArchiveGap,
+        Some(row) if ahead.contains(&row) => Class::Open,
+        _ => Class::Unexplained,
+    })?;
     let (mut compared, payments) = (0, ledger.counts[0]);
     ledger.walk(None, |met| {
         if matches!(met, Met::Entry(_)) {
@@ -185,7 +190,8 @@ struct Second<'a> {
     comparer: Comparer<'a>,
     alerts: Alerts,
     tally: Tally,
-    gaps: HashSet<(usize, [u64; 2])>,
+    /// Entities' keys of which the archive lacks events, and the name of why.
+    gaps: BTreeMap<(usize, [u64; 2]), Class>,
     rows: Rows,
     waiting: Vec<Compared>,
     files: Files,
@@ -215,25 +221,26 @@ impl Holes {
 
 impl Second<'_> {
     /// What the versions count and the archive has not.
-    fn versions(&mut self, entities: &[Name], has_holes: bool) -> Result<(), ReconcileError> {
-        let field =
-            |gap: &Gap| format!("version of a {}", entities.get(gap.entity).map_or("", |name| name.as_str()));
-        let (known, others): (Vec<Gap>, Vec<Gap>) =
-            self.rows.answers.gaps().iter().partition(|gap| has_holes && gap.missing > 0);
-        // Where the archive is known to lack records, most keys lack some: one finding says so.
-        let mut lacking: BTreeMap<String, (u64, i64)> = BTreeMap::new();
-        for gap in &known {
-            let (keys, events) = lacking.entry(field(gap)).or_default();
-            (*keys, *events) = (*keys + 1, *events + gap.missing);
+    fn versions(&mut self, entities: &[Name], class: impl Fn(&Gap) -> Class) -> Result<(), ReconcileError> {
+        // Where the archive is known to lack records most keys lack some: one finding says so.
+        let mut lacking: BTreeMap<(Class, String), (u64, i64)> = BTreeMap::new();
+        for gap in self.rows.answers.gaps().to_vec() {
+            let class = class(&gap);
+            let known = self.gaps.entry((gap.entity, gap.key)).or_insert(class);
+            *known = class.max(*known);
+            let entity = entities.get(gap.entity).map_or("", |name| name.as_str());
+            let field = format!("version of a {entity}");
+            if class == Class::Unexplained {
+                let missing = format!("{} events that the archive has not", gap.missing);
+                self.found(&Finding::bare(Check::Versions, class, NOWHERE).of(field, missing, ""))?;
+            } else {
+                let (keys, events) = lacking.entry((class, field)).or_default();
+                (*keys, *events) = (*keys + 1, *events + gap.missing);
+            }
         }
-        for (field, (keys, events)) in lacking {
+        for ((class, field), (keys, events)) in lacking {
             let missing = format!("{events} events of {keys} keys that the archive has not");
-            self.found(&Finding::bare(Check::Versions, Class::ArchiveGap, NOWHERE).of(field, missing, ""))?;
-        }
-        for gap in others {
-            let missing = format!("{} events that the archive has not", gap.missing);
-            let finding = Finding::bare(Check::Versions, Class::Unexplained, NOWHERE);
-            self.found(&finding.of(field(&gap), missing, ""))?;
+            self.found(&Finding::bare(Check::Versions, class, NOWHERE).of(field, missing, ""))?;
         }
         Ok(())
     }
@@ -290,7 +297,7 @@ impl Second<'_> {
         let keys = payment.entities.iter().enumerate();
         let lacks = |(place, key): (usize, &Option<Box<str>>)| {
             let key = entity_key(key.as_deref()?);
-            self.gaps.contains(&(place, key)).then_some(place)
+            self.gaps.get(&(place, key)).map(|class| (place, *class))
         };
         let gaps = if self.gaps.is_empty() { Vec::new() } else { keys.filter_map(lacks).collect() };
         let made = entry.record.made.take();

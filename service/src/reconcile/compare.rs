@@ -30,8 +30,8 @@ pub(super) struct Compared {
     pub by_event_time: Vec<FeatureValue>,
     /// Why the two differ, by place.
     pub causes: Vec<(usize, Causes)>,
-    /// Entities of which the archive lacks events, by place in the mapping.
-    pub gaps: Vec<usize>,
+    /// Entities of which the archive lacks events, by place in the mapping, and the name of why.
+    pub gaps: Vec<(usize, Class)>,
     /// Whether the payment is known to be fraud by now.
     pub fraud: Option<bool>,
 }
@@ -153,14 +153,7 @@ impl<'a> Comparer<'a> {
             let recorded = one.decision.features[place].value;
             let (as_of_log, by_event_time) = (one.as_of_log[place], one.by_event_time[place]);
             if !recorded.same_bits(as_of_log) {
-                let class = if one.decision.approximate {
-                    Class::Approximate
-                } else if matches!(&feature.kind, Kind::Windowed(windowed) if one.gaps.contains(&windowed.entity))
-                {
-                    Class::ArchiveGap
-                } else {
-                    Class::Unexplained
-                };
+                let class = class_as_of_log(one, &feature.kind);
                 let found = self.about(Check::AsOfLog, class, one);
                 outcome.findings.push(found.of(&feature.name, recorded.to_string(), as_of_log.to_string()));
                 if class == Class::Unexplained {
@@ -367,6 +360,18 @@ pub(super) fn score_all(
     }
     scores.resize(vectors.len(), None);
     scores
+}
+
+fn class_as_of_log(one: &Compared, kind: &Kind) -> Class {
+    let gap =
+        one.gaps.iter().find(|(entity, _)| matches!(kind, Kind::Windowed(one) if one.entity == *entity));
+    match gap {
+        _ if one.decision.approximate => Class::Approximate,
+        Some((_, Class::Open)) => Class::Open,
+        // That events are missing is a finding of its own.
+        Some(_) => Class::ArchiveGap,
+        None => Class::Unexplained,
+    }
 }
 
 fn class_of(causes: Causes) -> Class {

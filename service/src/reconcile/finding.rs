@@ -96,7 +96,7 @@ words! {
         /// Gap.
         ArchiveGap = "archive_gap", "Records that it depends on are not in the archive.";
         /// Tail.
-        Open = "open", "It stands behind the last decision of its partition that is archived: not decided yet.";
+        Open = "open", "It stands behind what is archived of its partition, or counts what is not archived yet of another: run again later.";
     }
 }
 

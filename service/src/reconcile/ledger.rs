@@ -60,6 +60,10 @@ pub(super) struct Ledger<'a> {
     dead: HashMap<Place, String>,
     strays: HashMap<Place, Vec<Decision>>,
     frontier: HashMap<i32, i64>,
+    /// When the newest decision of each partition was made that is archived.
+    newest_ms: HashMap<i32, i64>,
+    /// The next offset of each partition of the labels that is archived.
+    pub labels_until: HashMap<i32, i64>,
     /// Records by topic.
     pub counts: [u64; 5],
 }
@@ -68,9 +72,13 @@ pub(super) struct Ledger<'a> {
 #[derive(Deserialize)]
 struct Belonging {
     transaction_id: String,
+    decided_at: i64,
     source_partition: i32,
     source_offset: i64,
 }
+
+/// Clocks of several instances differ by so much at most.
+const SKEW_MS: i64 = 60_000;
 
 /// Whether a decision stands in the order of its partition's payments.
 #[derive(Default)]
@@ -120,15 +128,19 @@ impl<'a> Ledger<'a> {
             dead: HashMap::new(),
             strays: HashMap::new(),
             frontier: HashMap::new(),
+            newest_ms: HashMap::new(),
+            labels_until: HashMap::new(),
             counts: [0; 5],
         };
         let mut strays = false;
-        let columns = ["_undecodable", "transaction_id", "source_partition", "source_offset"];
+        let columns = ["_undecodable", "transaction_id", "decided_at", "source_partition", "source_offset"];
         for (partition, mut decisions) in Own::<Belonging>::of(store, &own.topics[2], Some(&columns))? {
             let mut order = InOrder::default();
             while let Some(one) = decisions.next_record()? {
                 let place = (one.source_partition, one.source_offset);
                 own.counts[2] += 1;
+                let newest_ms = own.newest_ms.entry(one.source_partition).or_insert(one.decided_at);
+                *newest_ms = one.decided_at.max(*newest_ms);
                 own.decided.entry(id_hash(&one.transaction_id)).or_insert(place);
                 if order.takes(partition, place) {
                     own.reaches(place);
@@ -238,6 +250,16 @@ impl<'a> Ledger<'a> {
         } else {
             Fate::Lost
         }
+    }
+
+    /// Whether a decision counts what is perhaps not archived yet: labels behind the last that is, or payments of a
+    /// partition that is not archived up to its time.
+    pub fn is_ahead(&self, decision: &Decision) -> bool {
+        let labels = (0..).zip(&decision.labels_until);
+        let mut ahead = labels
+            .filter(|(partition, until)| **until > self.labels_until.get(partition).copied().unwrap_or(0));
+        let horizon_ms = self.newest_ms.values().min().map_or(i64::MIN, |newest_ms| newest_ms - SKEW_MS);
+        ahead.next().is_some() || decision.decided_at_ms > horizon_ms
     }
 
     /// Where an id was decided first.

@@ -1,6 +1,6 @@
 //! The first pass: everything that the archive has is computed, in the one order of both passes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use batch::archive::ArchiveStore;
@@ -20,6 +20,8 @@ pub(super) struct First<'a> {
     pub ledger: Ledger<'a>,
     pub rows: Rows,
     pub verdicts: Verdicts,
+    /// Rows of decisions that count what is perhaps not archived yet.
+    pub ahead: HashSet<u32>,
     /// Versions that decisions recorded.
     pub versions: u64,
 }
@@ -36,24 +38,32 @@ impl<'a> First<'a> {
         let mut kernel = Kernel::new(&setup.definitions, Order::Recorded, folder)?
             .that_forgets(setup.config.limits.remember);
         let mut verdicts = Verdicts::default();
+        let mut labels_until = HashMap::new();
         ledger.counts[1] = records::labels(store, &topics[1], |partition, offset, label| {
             verdicts.hear(label);
+            labels_until.insert(partition, offset + 1);
             kernel.label(partition, offset, label)
         })?;
+        ledger.labels_until = labels_until;
         let (entities, mut payments, mut versions) = (entities(setup), 0, 0);
+        let mut ahead = HashSet::new();
         ledger.walk(Some(&STANDING), |met| -> Result<(), ReconcileError> {
             if let Met::Entry(entry) = met {
                 payments += 1;
                 if payments % 10_000 == 0 {
                     progress(Progress::Read(payments));
                 }
+                let row = kernel.rows();
                 versions += hand_over(&entry, &entities, &mut kernel)?;
+                if entry.decisions.first().is_some_and(|decision| ledger.is_ahead(decision)) {
+                    ahead.insert(row);
+                }
             }
             Ok(())
         })?;
         ledger.counts[0] = payments;
         let answers = kernel.compute(&|done, of| progress(Progress::Computed(done, of)))?;
-        Ok(Self { ledger, rows: Rows { answers, chunk: None, row: 0 }, verdicts, versions })
+        Ok(Self { ledger, rows: Rows { answers, chunk: None, row: 0 }, verdicts, ahead, versions })
     }
 }
 

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, RwLock};
 use std::time::Duration;
 
@@ -177,39 +178,44 @@ fn run(world: &World, steps: &[Step]) -> usize {
     let work: Vec<(usize, &Step)> = steps.iter().enumerate().collect();
     // Nobody goes on while the service changes: who fell behind would come too late.
     let gate = RwLock::new(());
-    on_connections(8, &work, |client, (at, step)| {
-        let passing = gate.read().unwrap();
-        if *at > 0 && at % (steps.len() / 4) == 0 {
-            drop(passing);
-            let _alone = gate.write().unwrap();
-            restart(*at);
-        }
-        match step {
-            Step::Topic(transaction) => {
-                let mut value = Vec::new();
-                encoder.lock().unwrap().encode(SchemaId(world.ids[0]), transaction, &mut value).unwrap();
-                world.send_by_key(transaction.card_id.as_bytes(), &value);
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| beside(world, &is_over));
+        on_connections(8, &work, |client, (at, step)| {
+            let passing = gate.read().unwrap();
+            if *at > 0 && at % (steps.len() / 4) == 0 {
+                drop(passing);
+                let _alone = gate.write().unwrap();
+                restart(*at);
             }
-            Step::Label(value) => world.send(Source { topic: Topic::Labels, partition: 0 }, b"", value),
-            Step::Garbage => world.send_by_key(b"", b"garbage"),
-            Step::Rest(transaction) => {
-                for _ in 0..600 {
-                    let base = base.lock().unwrap().clone();
-                    // Some callers have no time: a fallback decides.
-                    let deadline = (at % 97 == 0).then_some(1);
-                    match ask(client, &base, &World::key(), "", &json!(transaction), deadline) {
-                        Some(told) if told.status == 200 => {
-                            *replayed.lock().unwrap() += usize::from(told.body["replayed"] == true);
-                            return;
-                        }
-                        Some(told) => assert!([409, 503].contains(&told.status), "{told:?}"),
-                        None => {}
-                    }
-                    std::thread::sleep(Duration::from_millis(50));
+            match step {
+                Step::Topic(transaction) => {
+                    let mut value = Vec::new();
+                    encoder.lock().unwrap().encode(SchemaId(world.ids[0]), transaction, &mut value).unwrap();
+                    world.send_by_key(transaction.card_id.as_bytes(), &value);
                 }
-                panic!("{} had no answer", transaction.transaction_id);
+                Step::Label(value) => world.send(Source { topic: Topic::Labels, partition: 0 }, b"", value),
+                Step::Garbage => world.send_by_key(b"", b"garbage"),
+                Step::Rest(transaction) => {
+                    for _ in 0..600 {
+                        let base = base.lock().unwrap().clone();
+                        // Some callers have no time: a fallback decides.
+                        let deadline = (at % 97 == 0).then_some(1);
+                        match ask(client, &base, &World::key(), "", &json!(transaction), deadline) {
+                            Some(told) if told.status == 200 => {
+                                *replayed.lock().unwrap() += usize::from(told.body["replayed"] == true);
+                                return;
+                            }
+                            Some(told) => assert!([409, 503].contains(&told.status), "{told:?}"),
+                            None => {}
+                        }
+                        std::thread::sleep(Duration::from_millis(50));
+                    }
+                    panic!("{} had no answer", transaction.transaction_id);
+                }
             }
-        }
+        });
+        is_over.store(true, Ordering::Relaxed);
     });
     world.flush();
     let mut process = process.into_inner().unwrap();
@@ -220,6 +226,21 @@ fn run(world: &World, steps: &[Step]) -> usize {
     process.signal("TERM");
     assert!(process.wait(Duration::from_secs(10)).success(), "{}", process.log_tail());
     replayed.into_inner().unwrap()
+}
+
+/// Reconciles what is archived so far, again and again: never is anything unexplained.
+fn beside(world: &World, is_over: &AtomicBool) {
+    let (out, mut runs) = (world.path("beside"), 0);
+    while !is_over.load(Ordering::Relaxed) {
+        let (good, said) = tripline(world, &["reconcile", "--out", out.to_str().unwrap()], &[]);
+        let unexplained: Vec<_> =
+            findings(&out).into_iter().filter(|finding| finding["class"] == "unexplained").take(5).collect();
+        assert!(good, "{said} {unexplained:#?}");
+        runs += 1;
+        println!("beside live traffic: {}", said.split_whitespace().take(3).collect::<Vec<_>>().join(" "));
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    assert!(runs > 1);
 }
 
 /// A command of ours; whether it ended well, and what it said.

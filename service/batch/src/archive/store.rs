@@ -1,9 +1,9 @@
 //! The store under the archive: a folder or an S3-compatible bucket, through one small, blocking door.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
@@ -58,6 +58,8 @@ pub enum Put {
 pub struct ArchiveStore {
     store: Arc<dyn ObjectStore>,
     runtime: Runtime,
+    /// Files of each topic as they were listed first, for one who reads while more come.
+    listed: Option<Mutex<HashMap<String, Vec<Place>>>>,
 }
 
 impl ArchiveStore {
@@ -86,7 +88,13 @@ impl ArchiveStore {
                 Arc::new(LocalFileSystem::new_with_prefix(folder)?.with_automatic_cleanup(true))
             }
         };
-        Ok(Self { store, runtime })
+        Ok(Self { store, runtime, listed: None })
+    }
+
+    /// The same, and each topic stays as it is when it is looked at first.
+    #[must_use]
+    pub fn as_it_is(self) -> Self {
+        Self { listed: Some(Mutex::default()), ..self }
     }
 
     /// The files of a topic, by partition and first offset; without those whose records are all in a larger one.
@@ -94,7 +102,15 @@ impl ArchiveStore {
     /// # Errors
     /// When the store does not answer.
     pub fn places(&self, topic: &str) -> Result<Vec<Place>, ArchiveError> {
-        Ok(settled(places_of(&self.paths(topic)?)).0)
+        let list = || Ok(settled(places_of(&self.paths(topic)?)).0);
+        let Some(listed) = &self.listed else { return list() };
+        let mut listed = listed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = listed.get(topic) {
+            return Ok(known.clone());
+        }
+        let places: Vec<Place> = list()?;
+        listed.insert(topic.to_owned(), places.clone());
+        Ok(places)
     }
 
     /// Every path below a prefix.

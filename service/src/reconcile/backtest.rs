@@ -87,7 +87,7 @@ struct Case {
 /// # Errors
 /// When the archive cannot be read.
 pub fn backtest(setup: &Setup, trial: &Trial<'_>) -> Result<Backtest, ReconcileError> {
-    let store = ArchiveStore::open(&setup.config.archive.address)?;
+    let store = ArchiveStore::open(&setup.config.archive.address)?.as_it_is();
     let topics = topics(&setup.config);
     let ledger = Ledger::open(&store, topics.clone(), &setup.config.mapping)?;
     let mut verdicts = Verdicts::default();

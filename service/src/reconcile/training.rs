@@ -79,7 +79,7 @@ pub fn export(
     export: &Export<'_>,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Exported, ReconcileError> {
-    let store = ArchiveStore::open(&setup.config.archive.address)?;
+    let store = ArchiveStore::open(&setup.config.archive.address)?.as_it_is();
     let folder = tempfile::tempdir()?;
     let mut labels: HashMap<u128, (i64, bool)> = HashMap::new();
     records::labels(&store, &topics(&setup.config)[1], |_, _, label| {

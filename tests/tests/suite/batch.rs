@@ -30,7 +30,7 @@ use crate::reload::version;
 #[path = "batch/archives.rs"]
 mod archives;
 
-use archives::{gapped, kept_up, missed, of_other_features};
+use archives::{beside, gapped, kept_up, missed, of_other_features};
 
 /// What is done with one event.
 enum Step {
@@ -226,21 +226,6 @@ fn run(world: &World, steps: &[Step]) -> usize {
     process.signal("TERM");
     assert!(process.wait(Duration::from_secs(10)).success(), "{}", process.log_tail());
     replayed.into_inner().unwrap()
-}
-
-/// Reconciles what is archived so far, again and again: never is anything unexplained.
-fn beside(world: &World, is_over: &AtomicBool) {
-    let (out, mut runs) = (world.path("beside"), 0);
-    while !is_over.load(Ordering::Relaxed) {
-        let (good, said) = tripline(world, &["reconcile", "--out", out.to_str().unwrap()], &[]);
-        let unexplained: Vec<_> =
-            findings(&out).into_iter().filter(|finding| finding["class"] == "unexplained").take(5).collect();
-        assert!(good, "{said} {unexplained:#?}");
-        runs += 1;
-        println!("beside live traffic: {}", said.split_whitespace().take(3).collect::<Vec<_>>().join(" "));
-        std::thread::sleep(Duration::from_millis(500));
-    }
-    assert!(runs > 1);
 }
 
 /// A command of ours; whether it ended well, and what it said.

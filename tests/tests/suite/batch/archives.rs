@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use harness::caller::address;
@@ -12,6 +13,21 @@ use harness::process::until;
 use serde_json::Value;
 
 use super::{classes, findings, tripline};
+
+/// Reconciles what is archived so far, again and again: never is anything unexplained.
+pub fn beside(world: &World, is_over: &AtomicBool) {
+    let (out, mut runs) = (world.path("beside"), 0);
+    while !is_over.load(Ordering::Relaxed) {
+        let (good, said) = tripline(world, &["reconcile", "--out", out.to_str().unwrap()], &[]);
+        let unexplained: Vec<_> =
+            findings(&out).into_iter().filter(|finding| finding["class"] == "unexplained").take(5).collect();
+        assert!(good, "{said} {unexplained:#?}");
+        runs += 1;
+        println!("beside live traffic: {}", said.split_whitespace().take(3).collect::<Vec<_>>().join(" "));
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    assert!(runs > 1);
+}
 
 /// The archive in a folder of its own.
 fn copied(world: &World, name: &str) -> String {

@@ -47,6 +47,7 @@ pub mod recorder;
 mod replay;
 pub mod route;
 pub mod schema;
+mod window;
 
 use admission::Admission;
 use desk::Desk;

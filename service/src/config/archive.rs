@@ -67,10 +67,11 @@ impl ArchiveConfig {
         definitions: &Definitions,
         lateness: DurationMs,
     ) -> Option<Problem> {
-        let least = DurationMs(definitions.plan.horizon_ms(lateness) + 2 * DAY_MS);
+        let horizon_ms = definitions.plans.iter().map(|plan| plan.horizon_ms(lateness)).max().unwrap_or(0);
+        let least = DurationMs(horizon_ms + 2 * DAY_MS);
         let keep = self.keep.filter(|keep| *keep < least)?;
         let expected = format!("{least} or more: the longest window, limits.lateness and two days");
-        Some(Problem::new(&config.display().to_string(), "archive.keep", keep.to_string(), expected))
+        Some(Problem::new(config.display().to_string(), "archive.keep", keep.to_string(), expected))
     }
 }
 

@@ -326,7 +326,7 @@ fn missed(one: &Compared, should: &Made, correction: &Correction) -> Option<Aler
     }
     let classes: BTreeSet<&str> = correction.features.iter().map(|moved| moved.class.as_str()).collect();
     let classes = classes.into_iter().collect::<Vec<_>>().join(", ").replace('_', " ");
-    let (decided, should_be) = (correction.decided, correction.should_be);
+    let (decided, should_be) = (correction.decided.as_str(), correction.should_be.as_str());
     let text = format!(
         "Missed: decided {decided}, should have been {should_be} (found by reconciliation: {classes})"
     );

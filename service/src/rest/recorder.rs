@@ -7,17 +7,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord};
 use tokio::time::{Instant, timeout_at};
 
 use super::kept::{Entry, Kept};
+use super::window::{Delivery, Letter, Window};
 use crate::made::DECISION_HEADER;
 use crate::stream::kafka::KafkaOptions;
 
 /// A record that could not be handed over is offered again after this time.
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
+
+/// What waits for others to be acknowledged goes anyway after this time: theirs may be another broker.
+const PATIENT_FOR: Duration = Duration::from_millis(20);
 
 /// So many waits in vain, one after the other, and nobody waits any more until something is acknowledged.
 const PATIENCE: usize = 8;
@@ -36,7 +38,7 @@ pub enum Recorded {
 /// See the module.
 #[derive(Clone)]
 pub struct Recorder {
-    producer: FutureProducer,
+    window: Arc<Window>,
     transactions: Arc<str>,
     labels: Arc<str>,
     kept: Arc<Kept>,
@@ -47,12 +49,12 @@ impl Recorder {
     /// A recorder for these topics.
     ///
     /// # Errors
-    /// A property that librdkafka refuses.
-    pub fn new(options: &KafkaOptions, kept: Kept) -> Result<Self, KafkaError> {
+    /// A property that librdkafka refuses, or no thread.
+    pub fn new(options: &KafkaOptions, kept: Kept) -> anyhow::Result<Self> {
         let mut config = options.producer();
         config.set("linger.ms", "0");
         Ok(Self {
-            producer: config.create()?,
+            window: Arc::new(Window::new(&config)?),
             transactions: options.inputs[0].as_str().into(),
             labels: options.inputs[1].as_str().into(),
             kept: Arc::new(kept),
@@ -74,16 +76,13 @@ impl Recorder {
     pub async fn record(&self, entry: Entry, by: Instant, done: impl FnOnce() + Send + 'static) -> Recorded {
         let by = if self.is_stuck() { Instant::now() } else { by };
         let mut sent = self.offer(&entry);
-        if let Some(delivery) = &mut sent
-            && let Ok(delivered) = timeout_at(by, &mut *delivery).await
-        {
-            if matches!(delivered, Ok(Ok(_))) {
-                self.in_vain.store(0, Ordering::Relaxed);
-                done();
-                return Recorded::Yes;
-            }
-            sent = None;
+        let outcome = self.wait(&mut sent, by).await;
+        if outcome == Some(true) {
+            self.in_vain.store(0, Ordering::Relaxed);
+            done();
+            return Recorded::Yes;
         }
+        let sent = outcome.is_none().then_some(sent);
         self.in_vain.fetch_add(1, Ordering::Relaxed);
         let kept = self.kept.put(&entry);
         if let Err(error) = &kept {
@@ -105,36 +104,46 @@ impl Recorder {
 
     /// Sends a label, and waits for its acknowledgement until `by`.
     pub async fn label(&self, transaction_id: &str, value: &[u8], by: Instant) -> bool {
-        let record = FutureRecord::to(&self.labels).key(transaction_id.as_bytes()).payload(value);
-        match self.producer.send_result(record) {
-            Ok(delivery) => matches!(timeout_at(by, delivery).await, Ok(Ok(Ok(_)))),
-            Err(_) => false,
-        }
+        let letter = Letter {
+            topic: Arc::clone(&self.labels),
+            key: transaction_id.as_bytes().to_vec(),
+            value: value.to_vec(),
+            headers: OwnedHeaders::new(),
+        };
+        self.wait(&mut self.window.send(letter), by).await == Some(true)
     }
 
-    fn offer(&self, entry: &Entry) -> Option<DeliveryFuture> {
+    fn offer(&self, entry: &Entry) -> Delivery {
         let header = |key, value| Header { key, value: Some(value) };
         let headers = OwnedHeaders::new_with_capacity(2)
             .insert(header(DECISION_HEADER, entry.decision.as_slice()))
             .insert(header("traceparent", entry.traceparent.as_bytes()));
-        let record =
-            FutureRecord::to(&self.transactions).key(&entry.key).payload(&entry.value).headers(headers);
-        self.producer.send_result(record).ok()
+        let (topic, key, value) = (Arc::clone(&self.transactions), entry.key.clone(), entry.value.clone());
+        self.window.send(Letter { topic, key, value, headers })
+    }
+
+    /// Whether the brokers have it; `None` when it is not known by then.
+    async fn wait(&self, sent: &mut Delivery, by: Instant) -> Option<bool> {
+        match timeout_at(by.min(Instant::now() + PATIENT_FOR), &mut *sent).await {
+            Ok(delivered) => Some(delivered.is_ok()),
+            Err(_) => {
+                self.window.open();
+                timeout_at(by, sent).await.ok().map(|delivered| delivered.is_ok())
+            }
+        }
     }
 
     /// Until the brokers have it.
-    async fn deliver(self, entry: Entry, sent: Option<DeliveryFuture>, done: impl FnOnce()) {
-        let mut sent = sent.or_else(|| self.offer(&entry));
-        loop {
-            let delivered = match sent.take() {
-                Some(delivery) => matches!(delivery.await, Ok(Ok(_))),
-                None => false,
-            };
-            if delivered {
-                break;
-            }
+    async fn deliver(self, entry: Entry, sent: Option<Delivery>, done: impl FnOnce()) {
+        let offer = || {
+            let sent = self.offer(&entry);
+            self.window.open();
+            sent
+        };
+        let mut sent = sent.unwrap_or_else(offer);
+        while sent.await.is_err() {
             tokio::time::sleep(AGAIN_AFTER).await;
-            sent = self.offer(&entry);
+            sent = offer();
         }
         self.in_vain.store(0, Ordering::Relaxed);
         self.kept.remove(&entry.decision_id);

@@ -24,6 +24,7 @@ use crate::made::DECISION_HEADER;
 mod context;
 mod tail;
 
+pub(crate) use context::log as said;
 use context::{Acks, Group, Shared};
 use tail::TailReader;
 
@@ -437,7 +438,7 @@ impl Transport for KafkaTransport {
 
 impl ClientContext for Group {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        context::log(level, facility, message);
+        said(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {

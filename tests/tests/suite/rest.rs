@@ -346,9 +346,11 @@ fn all_stand(world: &World, process: Process, told: &[Told]) {
         assert_eq!(told.body["decision"], json!(stands[&id(told)].verdict), "what was told stands");
     }
     until("all is committed", Duration::from_secs(60), || world.is_committed());
-    let folder = world.path("data").join("unrecorded");
+    let base = address(&process);
     until("what is recorded is not kept", Duration::from_secs(10), || {
-        std::fs::read_dir(&folder).unwrap().count() == 0
+        let metrics =
+            harness::caller::client().get(format!("http://{base}/metrics")).bearer_auth(World::key()).send();
+        metrics.unwrap().text().unwrap().contains("\ntripline_rest_unrecorded 0\n")
     });
     process.signal("TERM");
     assert!(process.wait(Duration::from_secs(10)).success(), "{}", process.log_tail());

@@ -208,7 +208,7 @@ impl ProducerContext for Acks {
 }
 
 /// librdkafka's own log lines: warnings are ours to know, the rest is for who looks for it.
-pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
+pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     match level {
         RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
             tracing::error!(facility, message, "kafka");

@@ -451,7 +451,7 @@ fn i7_a_label_whose_payment_was_forgotten_is_named() {
     let days = FEATURES.replace("1ms\"", "1h\"").replace("s\"", "d\"");
     let mut forgotten = 0;
     for seed in 200..220 {
-        let mut world = World::at_pace(seed, &days, DAY_MS / 1_000, DurationMs(8 * DAY_MS));
+        let mut world = World::at_pace(seed, &days, DAY_MS / 1_000, DurationMs(11 * DAY_MS));
         // Without callers: when theirs were applied is known to within a moment only.
         for _ in 0..600 {
             if world.random.random_ratio(2, 3) { world.decide() } else { world.label() }

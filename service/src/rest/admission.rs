@@ -1,11 +1,10 @@
 //! Admission: how many callers are inside at once, and who is next when there are more.
 //!
-//! Latency is what waits in front of a processor. So few are let in. Some more wait at the door for a short time, the
-//! newest goes in first, and who finds no room to wait, or waits too long, is told to come again, before his body is
-//! read. Newest first, since under more load than there is capacity for somebody waits in vain in any case: in a queue
-//! all would wait and be answered late; in a stack those who are answered are answered soon ("adaptive LIFO", B. Maurer,
-//! Fail at Scale, ACM Queue 13/8). And a caller who waits asks nothing else meanwhile: refusing him at once would only
-//! bring the next request, and refusals would take the processors from decisions.
+//! Latency is what waits in front of a processor. So few are let in, a few more wait a moment, and the rest is told at
+//! once to come again, before its body is read: many who wait here would only fill their callers' own queues. The newest
+//! goes in first, since under more load than there is capacity for somebody waits in vain in any case: in a queue all
+//! would be answered late, in a stack those who are answered are answered soon ("adaptive LIFO", B. Maurer, Fail at
+//! Scale, ACM Queue 13/8).
 //! Topic and callers share the processors by this rule: while callers are inside, the line applies smaller batches, so
 //! that the state is free again within a millisecond; how much of a core each gets is the system's.
 

@@ -4,11 +4,13 @@
 //! The newest file of a partition stays, however old it is: its name says where the archiver goes on.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use arrow::array::{RecordBatch, new_null_array};
-use arrow::datatypes::Schema as ArrowSchema;
+use arrow::datatypes::{Field, Schema as ArrowSchema};
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -46,6 +48,35 @@ pub struct Tended {
 struct Stood {
     place: Place,
     manifest: Manifest,
+}
+
+/// Files that become one.
+#[derive(Default)]
+struct Run {
+    files: Vec<Stood>,
+    /// Their bytes and their columns, once there are two.
+    bytes: Vec<Bytes>,
+    columns: Option<ArrowSchema>,
+}
+
+impl Run {
+    /// Takes the next file if its columns go with the others'.
+    fn takes(&mut self, store: &ArchiveStore, next: &Stood) -> Result<bool, ArchiveError> {
+        if let (None, Some(first)) = (&self.columns, self.files.first()) {
+            let bytes = checked(store, &first.place, &first.manifest)?;
+            self.columns = Some(columns(&first.place, &bytes)?);
+            self.bytes.push(bytes);
+        }
+        let bytes = checked(store, &next.place, &next.manifest)?;
+        let own = columns(&next.place, &bytes)?;
+        let both = self.columns.as_ref().and_then(|columns| together(columns, &own));
+        if let Some(both) = both {
+            self.columns = Some(both);
+            self.bytes.push(bytes);
+            return Ok(true);
+        }
+        Ok(false)
+    }
 }
 
 impl Upkeep {
@@ -135,22 +166,23 @@ impl Upkeep {
         tended: &mut Tended,
     ) -> Result<(), ArchiveError> {
         let today = day_of(self.now_ms);
-        let mut run: Vec<Stood> = Vec::new();
+        let mut run = Run::default();
         for place in places.filter(|place| place.day < today) {
             let Some(manifest) = store.manifest(&place)? else { continue };
             let next = Stood { place, manifest };
-            if !run.last().is_some_and(|last| self.goes_on(&run, last, &next)) {
-                self.merge(store, &run, tended)?;
-                run.clear();
+            if !(self.has_room(&run, &next) && run.takes(store, &next)?) {
+                self.merge(store, &std::mem::take(&mut run), tended)?;
             }
-            run.push(next);
+            run.files.push(next);
         }
         self.merge(store, &run, tended)
     }
 
-    fn goes_on(&self, run: &[Stood], last: &Stood, next: &Stood) -> bool {
+    /// Whether a file follows those of a run, and is not too much.
+    fn has_room(&self, run: &Run, next: &Stood) -> bool {
+        let Some(last) = run.files.last() else { return false };
         let sum = |of: fn(&Manifest) -> u64| {
-            run.iter().map(|one| of(&one.manifest)).sum::<u64>() + of(&next.manifest)
+            run.files.iter().map(|one| of(&one.manifest)).sum::<u64>() + of(&next.manifest)
         };
         last.place.day == next.place.day
             && last.place.last + 1 == next.manifest.follows
@@ -158,24 +190,21 @@ impl Upkeep {
             && sum(|manifest| manifest.bytes) <= self.cut.bytes as u64
     }
 
-    fn merge(&self, store: &ArchiveStore, run: &[Stood], tended: &mut Tended) -> Result<(), ArchiveError> {
-        let [first, .., last] = run else { return Ok(()) };
+    fn merge(&self, store: &ArchiveStore, run: &Run, tended: &mut Tended) -> Result<(), ArchiveError> {
+        let [first, .., last] = run.files.as_slice() else { return Ok(()) };
+        let Some(columns) = &run.columns else { return Ok(()) };
         let place = Place { last: last.place.last, ..first.place.clone() };
-        let mut files = Vec::with_capacity(run.len());
-        for one in run {
-            files.push(checked(store, &one.place, &one.manifest)?);
-        }
         let damaged = |why: String| ArchiveError::Damaged { path: place.to_string(), why };
-        // Schemas that do not go together stay files apart.
-        let Some(bytes) = merged(&files).map_err(damaged)? else { return Ok(()) };
+        let bytes = merged(&run.bytes, columns).map_err(damaged)?;
+        let sum = |of: fn(&Manifest) -> u64| run.files.iter().map(|one| of(&one.manifest)).sum();
         let manifest = Manifest {
-            records: run.iter().map(|one| one.manifest.records).sum(),
+            records: sum(|manifest| manifest.records),
             first: place.first,
             last: place.last,
             bytes: bytes.len() as u64,
             sha256: hex::encode(Sha256::digest(&bytes)),
             follows: first.manifest.follows,
-            undecodable: run.iter().map(|one| one.manifest.undecodable).sum(),
+            undecodable: sum(|manifest| manifest.undecodable),
         };
         tended.merged.push(place.to_string());
         if !self.is_dry {
@@ -195,47 +224,53 @@ fn checked(store: &ArchiveStore, place: &Place, manifest: &Manifest) -> Result<B
     Err(ArchiveError::Damaged { path: place.to_string(), why })
 }
 
-/// The rows of all in one file; `None` where a column has two types.
-fn merged(files: &[Bytes]) -> Result<Option<Vec<u8>>, String> {
-    let mut texts: Vec<KeyValue> = Vec::new();
-    let mut readers = Vec::with_capacity(files.len());
+/// The columns of a file; its own metadata is what Parquet carries anew.
+fn columns(place: &Place, bytes: &Bytes) -> Result<ArrowSchema, ArchiveError> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes.clone());
+    let damaged =
+        |error: ParquetError| ArchiveError::Damaged { path: place.to_string(), why: error.to_string() };
+    Ok(ArrowSchema::new(builder.map_err(damaged)?.schema().fields().clone()))
+}
+
+/// The columns of both; `None` where one has two types. What only one has may be null.
+fn together(one: &ArrowSchema, other: &ArrowSchema) -> Option<ArrowSchema> {
+    let both = ArrowSchema::try_merge([one.clone(), other.clone()]).ok()?;
+    let same = |own: &ArrowSchema, field: &Field| {
+        own.field_with_name(field.name()).map_or(true, |known| known.data_type() == field.data_type())
+    };
+    if !both.fields().iter().all(|field| same(one, field) && same(other, field)) {
+        return None;
+    }
+    let fields = both.fields().iter().map(|field| {
+        let has = |own: &ArrowSchema| own.field_with_name(field.name()).is_ok();
+        field.as_ref().clone().with_nullable(field.is_nullable() || !has(one) || !has(other))
+    });
+    Some(ArrowSchema::new(fields.collect::<Vec<_>>()))
+}
+
+/// The rows of all in one file.
+fn merged(files: &[Bytes], columns: &ArrowSchema) -> Result<Vec<u8>, String> {
+    let columns = Arc::new(columns.clone());
+    let (mut texts, mut batches): (Vec<KeyValue>, Vec<RecordBatch>) = (Vec::new(), Vec::new());
     for bytes in files {
         let builder =
             ParquetRecordBatchReaderBuilder::try_new(bytes.clone()).map_err(|error| error.to_string())?;
         let own = builder.metadata().file_metadata().key_value_metadata().cloned().unwrap_or_default();
-        let own = own.into_iter().filter(|text| text.key.starts_with("avro.schema."));
-        let new: Vec<_> = own.filter(|text| !texts.iter().any(|known| known.key == text.key)).collect();
-        texts.extend(new);
-        readers.push(builder);
-    }
-    // The file's own metadata is what Parquet carries anew.
-    let schemas = readers.iter().map(|reader| ArrowSchema::new(reader.schema().fields().clone()));
-    let schemas: Vec<ArrowSchema> = schemas.collect();
-    let fits = |schema: &ArrowSchema| {
-        let same = |one: &ArrowSchema| {
-            one.fields()
-                .iter()
-                .all(|own| schema.field_with_name(own.name()).is_ok_and(|f| f.data_type() == own.data_type()))
-        };
-        schemas.iter().all(same)
-    };
-    let Some(schema) = ArrowSchema::try_merge(schemas.clone()).ok().filter(fits) else { return Ok(None) };
-    let fields = schema.fields().iter().map(|field| {
-        let is_everywhere = schemas.iter().all(|schema| schema.field_with_name(field.name()).is_ok());
-        field.as_ref().clone().with_nullable(field.is_nullable() || !is_everywhere)
-    });
-    let schema = std::sync::Arc::new(ArrowSchema::new(fields.collect::<Vec<_>>()));
-    let mut batches = Vec::new();
-    for reader in readers {
-        for batch in reader.build().map_err(|error| error.to_string())? {
+        for text in own.into_iter().filter(|text| text.key.starts_with("avro.schema.")) {
+            if !texts.iter().any(|known| known.key == text.key) {
+                texts.push(text);
+            }
+        }
+        for batch in builder.build().map_err(|error| error.to_string())? {
             let batch = batch.map_err(|error| error.to_string())?;
-            let columns = schema.fields().iter().map(|field| match batch.column_by_name(field.name()) {
-                Some(column) => column.clone(),
+            let column = |field: &Arc<Field>| match batch.column_by_name(field.name()) {
+                Some(column) => Arc::clone(column),
                 None => new_null_array(field.data_type(), batch.num_rows()),
-            });
-            let aligned = RecordBatch::try_new(schema.clone(), columns.collect());
+            };
+            let aligned =
+                RecordBatch::try_new(Arc::clone(&columns), columns.fields().iter().map(column).collect());
             batches.push(aligned.map_err(|error| error.to_string())?);
         }
     }
-    written(&batches, texts).map(Some)
+    written(&batches, texts)
 }

@@ -3,13 +3,14 @@
 //! It has no group and commits nothing: the archive's own names say where to go on. Brokers, registry and store that
 //! are away are waited for. A record that nobody can decode is kept as one, with its hash.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use batch::archive::{
-    ArchiveError, ArchiveStore, Archived, Cut, Cutter, Finished, KnownSchema, Tended, Treatments, Upkeep,
+    ArchiveError, ArchiveStore, Archived, Cut, Cutter, Finished, KnownSchema, Progress, Tended, Treatments,
+    Upkeep,
 };
 use schemas::codec::{SchemaId, unframe};
 use schemas::name::Name;
@@ -18,7 +19,7 @@ use tokio::runtime::Handle;
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::{ArchiveConfig, Config};
-use crate::indexer::Progress;
+use crate::indexer;
 use crate::indexer::reader::{Reader, Record, Retained, Taken};
 use crate::made::json_of;
 use crate::policy::Policy;
@@ -32,6 +33,9 @@ const BATCH: (usize, Duration) = (2_000, Duration::from_millis(100));
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// A topic whose last offsets are no records (marks of transactions) is drained after this silence.
 const SILENCE: Duration = Duration::from_secs(3);
+
+/// How often the brokers are asked where the topic ends: so exactly the archive knows how far it is.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
 
 /// A partition from which nothing has come for so long has had the last record of a day that is over.
 const QUIET: Duration = Duration::from_secs(3_600);
@@ -88,6 +92,10 @@ pub struct Archiver {
     stop: Arc<AtomicBool>,
     parts: BTreeMap<i32, Part>,
     records: u64,
+    /// When the topic's ends were looked at last, also in milliseconds.
+    looked: (Instant, i64),
+    /// What was said last of how far it is.
+    said: Option<Progress>,
     /// The policies that decided so far, and versions that are kept: with the decisions.
     policies: Option<PoliciesSoFar>,
     kept: HashSet<Name>,
@@ -100,6 +108,20 @@ struct Part {
     next: i64,
     /// When its last record came.
     heard: Instant,
+    /// Where the topic ended at some times, oldest first: time, milliseconds, and next offset.
+    ends: VecDeque<(i64, i64)>,
+    /// The newest of these times up to which all is in files.
+    until_ms: Option<i64>,
+}
+
+impl Part {
+    /// Takes note of what is in files by now.
+    fn settle(&mut self) {
+        let archived = self.cutter.first_waiting().unwrap_or(self.next);
+        while let Some((at_ms, _)) = self.ends.pop_front_if(|(_, next)| *next <= archived) {
+            self.until_ms = Some(at_ms);
+        }
+    }
 }
 
 /// Gives the policies that were live since the process began.
@@ -139,7 +161,7 @@ impl Archiver {
         let [payments, _, decisions, ..] = topics(config);
         let one = |topic: String| {
             let name = format!("archive-{topic}");
-            let reader = Reader::new(kafka, &topic, &name, Arc::new(Progress::default()));
+            let reader = Reader::new(kafka, &topic, &name, Arc::new(indexer::Progress::default()));
             Ok(Self {
                 store: Arc::clone(&store),
                 reader: reader.map_err(|error| ArchiverError::Kafka(error.to_string()))?,
@@ -155,6 +177,8 @@ impl Archiver {
                 stop: Arc::clone(stop),
                 parts: BTreeMap::new(),
                 records: 0,
+                looked: (Instant::now(), 0),
+                said: None,
             })
         };
         topics(config).into_iter().map(one).collect()
@@ -171,6 +195,7 @@ impl Archiver {
     /// When the archive holds something else.
     pub fn run(mut self, until: Until) -> Result<u64, ArchiverError> {
         let mut ends = loop {
+            self.looked = (Instant::now(), SystemClock::default().now().wall_ms);
             match self.reader.retained(|| self.stopped()) {
                 Ok(ends) => break ends,
                 Err(why) if self.stopped() => {
@@ -187,6 +212,7 @@ impl Archiver {
             self.keep_policies()?;
             if until == Until::Drained && (self.is_at(&ends) || heard.elapsed() > SILENCE) {
                 self.drain()?;
+                self.say_progress()?;
                 break;
             }
             records.clear();
@@ -208,6 +234,10 @@ impl Archiver {
             }
             let now_ms = SystemClock::default().now().wall_ms;
             self.end_days(now_ms)?;
+            if self.looked.0.elapsed() > LOOK_EVERY {
+                self.look(now_ms);
+            }
+            self.say_progress()?;
             if now_ms.div_euclid(DAY_MS) > day {
                 day = now_ms.div_euclid(DAY_MS);
                 self.keep_up(now_ms);
@@ -232,6 +262,7 @@ impl Archiver {
     /// Goes on behind what is archived.
     fn begin(&mut self, ends: &BTreeMap<i32, Retained>) -> Result<(), ArchiverError> {
         let archived = self.trying(|own| own.store.adopt(&own.topic))?;
+        let before = self.trying(|own| own.store.progress(&own.topic))?.unwrap_or_default();
         let mut from = BTreeMap::new();
         for (partition, Retained { first, next }) in ends {
             let begins = archived.get(partition).copied().unwrap_or(*first);
@@ -255,7 +286,15 @@ impl Archiver {
             }
             // The gap shows in the manifest: it follows the record before the gap.
             let cutter = Cutter::new(&self.topic, *partition, self.cut, *first.max(&begins));
-            let part = Part { cutter, next: *first.max(&begins), heard: Instant::now() };
+            let until_ms = before.get(partition).copied().flatten();
+            let mut part = Part {
+                cutter,
+                next: *first.max(&begins),
+                heard: Instant::now(),
+                ends: VecDeque::from([(self.looked.1, *next)]),
+                until_ms,
+            };
+            part.settle();
             self.parts.insert(*partition, part);
             from.insert(*partition, *first.max(&begins));
         }
@@ -288,6 +327,34 @@ impl Archiver {
         let over = quiet.filter(|part| part.cutter.is_over(now_ms)).map(|part| part.cutter.finish());
         let finished: Vec<_> = over.collect::<Result<_, _>>()?;
         finished.iter().flatten().try_for_each(|finished| self.put(finished))
+    }
+
+    /// Looks where the topic ends now.
+    fn look(&mut self, now_ms: i64) {
+        self.looked = (Instant::now(), now_ms);
+        match self.reader.retained(|| self.stopped()) {
+            Ok(ends) => {
+                for (partition, end) in ends {
+                    if let Some(part) = self.parts.get_mut(&partition) {
+                        part.ends.push_back((now_ms, end.next));
+                    }
+                }
+            }
+            Err(why) => {
+                tracing::debug!(why, topic = self.topic, "the archiver does not know where its topic ends")
+            }
+        }
+    }
+
+    /// Says how far it is, where that is news.
+    fn say_progress(&mut self) -> Result<(), ArchiverError> {
+        self.parts.values_mut().for_each(Part::settle);
+        let progress: Progress = self.parts.iter().map(|(at, part)| (*at, part.until_ms)).collect();
+        if self.said.as_ref() != Some(&progress) {
+            self.trying(|own| own.store.say_progress(&own.topic, &progress))?;
+            self.said = Some(progress);
+        }
+        Ok(())
     }
 
     /// Once a day. What goes wrong is said and tried again the next day: nothing waits for it.

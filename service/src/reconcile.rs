@@ -247,12 +247,12 @@ impl Second<'_> {
 
     fn meet(&mut self, met: Met, ledger: &Ledger<'_>) -> Result<(), ReconcileError> {
         match met {
-            Met::Entry(entry) => self.entry(*entry),
+            Met::Entry(entry) => self.entry(*entry, ledger),
             Met::Orphan { decision, is_open } => self.orphan(&decision, is_open, ledger),
         }
     }
 
-    fn entry(&mut self, mut entry: Entry) -> Result<(), ReconcileError> {
+    fn entry(&mut self, mut entry: Entry, ledger: &Ledger<'_>) -> Result<(), ReconcileError> {
         self.tally.entry(&entry);
         let vectors = self.rows.of(&entry)?;
         let about = entry.record.payment.as_ref();
@@ -263,7 +263,7 @@ impl Second<'_> {
         self.tally.compared(Check::Conservation, 1);
         let (class, field, recorded) = match &entry.fate {
             Fate::Decided => {
-                return vectors.map_or(Ok(()), |vectors| self.decided(&mut entry, vectors));
+                return vectors.map_or(Ok(()), |vectors| self.decided(&mut entry, vectors, ledger));
             }
             Fate::Dead(code) => (Class::DeadLetter, "dead_letter", code.as_str()),
             Fate::Duplicate => (Class::Duplicate, "decision", "another record of this payment was decided"),
@@ -282,7 +282,12 @@ impl Second<'_> {
         self.found(&finding)
     }
 
-    fn decided(&mut self, entry: &mut Entry, vectors: Vectors) -> Result<(), ReconcileError> {
+    fn decided(
+        &mut self,
+        entry: &mut Entry,
+        vectors: Vectors,
+        ledger: &Ledger<'_>,
+    ) -> Result<(), ReconcileError> {
         let Ok(payment) = &entry.record.payment else { return Ok(()) };
         let mut decisions = std::mem::take(&mut entry.decisions).into_iter();
         let Some(decision) = decisions.next() else { return Ok(()) };
@@ -304,6 +309,7 @@ impl Second<'_> {
         let payment = payment.clone();
         let Vectors { as_of_log, by_event_time, causes } = vectors;
         self.waiting.push(Compared {
+            may_have_alert: ledger.may_have_alert(&decision),
             payment,
             decision,
             made,

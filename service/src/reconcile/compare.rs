@@ -32,6 +32,8 @@ pub(super) struct Compared {
     pub causes: Vec<(usize, Causes)>,
     /// Entities of which the archive lacks events, by place in the mapping, and the name of why.
     pub gaps: Vec<(usize, Class)>,
+    /// Whether its alert is perhaps not archived yet.
+    pub may_have_alert: bool,
     /// Whether the payment is known to be fraud by now.
     pub fraud: Option<bool>,
 }
@@ -239,7 +241,8 @@ impl<'a> Comparer<'a> {
         let Some(id) = &one.decision.alert_id else { return };
         outcome.compared.push((Check::Alerts, 1));
         let Some(alert) = alerts.take(id) else {
-            let is_open = alerts.is_behind(proved.source_partition, proved.source_offset);
+            let is_open =
+                one.may_have_alert && alerts.is_behind(proved.source_partition, proved.source_offset);
             let class = match is_open {
                 true => Class::Open,
                 false if alerts.are_lacking(proved.source_partition) => Class::ArchiveGap,

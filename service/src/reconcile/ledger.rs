@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::Hasher;
 
-use batch::archive::{ArchiveError, ArchiveStore};
+use batch::archive::{ArchiveError, ArchiveStore, Progress};
 use schemas::dead_letter::DeadLetter;
 use schemas::decision::Decision;
 use schemas::mapping::PaymentMapping;
@@ -60,8 +60,8 @@ pub(super) struct Ledger<'a> {
     dead: HashMap<Place, String>,
     strays: HashMap<Place, Vec<Decision>>,
     frontier: HashMap<i32, i64>,
-    /// When the newest decision of each partition was made that is archived.
-    newest_ms: HashMap<i32, i64>,
+    /// How far each topic is archived in time.
+    until: [Until; 5],
     /// The next offset of each partition of the labels that is archived.
     pub labels_until: HashMap<i32, i64>,
     /// Records by topic.
@@ -72,13 +72,30 @@ pub(super) struct Ledger<'a> {
 #[derive(Deserialize)]
 struct Belonging {
     transaction_id: String,
-    decided_at: i64,
     source_partition: i32,
     source_offset: i64,
 }
 
-/// Clocks of several instances differ by so much at most.
-const SKEW_MS: i64 = 60_000;
+/// Up to which time a topic is archived, milliseconds.
+pub(super) struct Until(Option<Progress>);
+
+impl Until {
+    pub fn of(store: &ArchiveStore, topic: &str) -> Result<Self, ArchiveError> {
+        Ok(Self(store.progress(topic)?))
+    }
+
+    /// One partition. An archive that does not say it holds all that there was.
+    pub fn at(&self, partition: i32) -> i64 {
+        let Some(progress) = &self.0 else { return i64::MAX };
+        progress.get(&partition).copied().flatten().unwrap_or(i64::MIN)
+    }
+
+    /// All partitions.
+    fn all(&self) -> i64 {
+        let Some(progress) = &self.0 else { return i64::MAX };
+        progress.values().map(|until| until.unwrap_or(i64::MIN)).min().unwrap_or(i64::MIN)
+    }
+}
 
 /// Whether a decision stands in the order of its partition's payments.
 #[derive(Default)]
@@ -120,6 +137,10 @@ impl<'a> Ledger<'a> {
         topics: [String; 5],
         mapping: &'a PaymentMapping,
     ) -> Result<Self, ArchiveError> {
+        // Before the files are listed: what it promises is there then.
+        let [payments, labels, decisions, alerts, letters] = &topics;
+        let until = |topic: &str| Until::of(store, topic);
+        let until = [until(payments)?, until(labels)?, until(decisions)?, until(alerts)?, until(letters)?];
         let mut own = Self {
             store,
             topics,
@@ -128,19 +149,17 @@ impl<'a> Ledger<'a> {
             dead: HashMap::new(),
             strays: HashMap::new(),
             frontier: HashMap::new(),
-            newest_ms: HashMap::new(),
+            until,
             labels_until: HashMap::new(),
             counts: [0; 5],
         };
         let mut strays = false;
-        let columns = ["_undecodable", "transaction_id", "decided_at", "source_partition", "source_offset"];
+        let columns = ["_undecodable", "transaction_id", "source_partition", "source_offset"];
         for (partition, mut decisions) in Own::<Belonging>::of(store, &own.topics[2], Some(&columns))? {
             let mut order = InOrder::default();
             while let Some(one) = decisions.next_record()? {
                 let place = (one.source_partition, one.source_offset);
                 own.counts[2] += 1;
-                let newest_ms = own.newest_ms.entry(one.source_partition).or_insert(one.decided_at);
-                *newest_ms = one.decided_at.max(*newest_ms);
                 own.decided.entry(id_hash(&one.transaction_id)).or_insert(place);
                 if order.takes(partition, place) {
                     own.reaches(place);
@@ -211,7 +230,10 @@ impl<'a> Ledger<'a> {
                 for other in others {
                     meet(Met::Orphan { decision: Box::new(other), is_open: false })?;
                 }
-                let fate = self.fate(place, &record, &own);
+                let fate = match self.fate(place, &record, &own) {
+                    Fate::Lost if self.is_open(place, side.next_at_ms()?) => Fate::Open,
+                    fate => fate,
+                };
                 meet(Met::Entry(Box::new(Entry { place, record, fate, decisions: own })))?;
             }
             while let Some(decision) = side.before(i64::MAX)? {
@@ -233,6 +255,12 @@ impl<'a> Ledger<'a> {
         Ok(())
     }
 
+    /// Whether what became of a payment is perhaps not archived yet, when the one after it was decided at this time.
+    fn is_open(&self, (partition, _): Place, next_at_ms: Option<i64>) -> bool {
+        // It may be a dead letter, or repeat one that was decided anywhere.
+        next_at_ms.is_none_or(|at_ms| at_ms > self.until[4].at(partition).min(self.until[2].all()))
+    }
+
     fn fate(&self, place: Place, record: &PaymentRecord, decisions: &[Decision]) -> Fate {
         if !decisions.is_empty() {
             return Fate::Decided;
@@ -252,14 +280,17 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// Whether a decision counts what is perhaps not archived yet: labels behind the last that is, or payments of a
-    /// partition that is not archived up to its time.
+    /// Whether a decision counts what is perhaps not archived yet.
     pub fn is_ahead(&self, decision: &Decision) -> bool {
-        let labels = (0..).zip(&decision.labels_until);
-        let mut ahead = labels
-            .filter(|(partition, until)| **until > self.labels_until.get(partition).copied().unwrap_or(0));
-        let horizon_ms = self.newest_ms.values().min().map_or(i64::MIN, |newest_ms| newest_ms - SKEW_MS);
-        ahead.next().is_some() || decision.decided_at_ms > horizon_ms
+        let mut labels = (0..).zip(&decision.labels_until);
+        let known = |partition: i32| self.labels_until.get(&partition).copied().unwrap_or(0);
+        labels.any(|(partition, until)| *until > known(partition))
+            || decision.decided_at_ms > self.until[0].all().min(self.until[2].all())
+    }
+
+    /// Whether the alert of a decision is perhaps not archived yet.
+    pub fn may_have_alert(&self, decision: &Decision) -> bool {
+        decision.decided_at_ms > self.until[3].at(decision.source_partition)
     }
 
     /// Where an id was decided first.
@@ -294,6 +325,12 @@ impl<'a> Side<'a> {
             }
         }
         Ok(self.next.as_ref().map(|decision| decision.source_offset))
+    }
+
+    /// When the next decision was made.
+    fn next_at_ms(&mut self) -> Result<Option<i64>, ArchiveError> {
+        self.peek()?;
+        Ok(self.next.as_ref().map(|decision| decision.decided_at_ms))
     }
 
     /// The next decision of a payment before this offset.

@@ -87,6 +87,11 @@ impl Cutter {
         }
     }
 
+    /// Offset of the first record that waits for its file to end.
+    pub fn first_waiting(&self) -> Option<i64> {
+        self.records.first().map(|record| record.offset)
+    }
+
     /// Records that wait for their file to end.
     pub fn waiting(&self) -> usize {
         self.records.len()

@@ -121,9 +121,8 @@ pub fn run(
     };
     second.tally.compared(Check::Versions, versions);
     second.versions(&entities(setup), |gap| match gap.row {
-        _ if gap.missing < 0 => Class::Unexplained,
-        _ if has_holes => Class::ArchiveGap,
         Some(row) if ahead.contains(&row) => Class::Open,
+        _ if has_holes && gap.missing > 0 => Class::ArchiveGap,
         _ => Class::Unexplained,
     })?;
     let (mut compared, payments) = (0, ledger.counts[0]);
@@ -310,6 +309,7 @@ impl Second<'_> {
         let Vectors { as_of_log, by_event_time, causes } = vectors;
         self.waiting.push(Compared {
             may_have_alert: ledger.may_have_alert(&decision),
+            is_ahead: ledger.is_ahead(&decision),
             payment,
             decision,
             made,

@@ -32,6 +32,8 @@ pub(super) struct Compared {
     pub causes: Vec<(usize, Causes)>,
     /// Entities of which the archive lacks events, by place in the mapping, and the name of why.
     pub gaps: Vec<(usize, Class)>,
+    /// Whether it counts what is perhaps not archived yet.
+    pub is_ahead: bool,
     /// Whether its alert is perhaps not archived yet.
     pub may_have_alert: bool,
     /// Whether the payment is known to be fraud by now.
@@ -370,7 +372,7 @@ fn class_as_of_log(one: &Compared, kind: &Kind) -> Class {
         one.gaps.iter().find(|(entity, _)| matches!(kind, Kind::Windowed(one) if one.entity == *entity));
     match gap {
         _ if one.decision.approximate => Class::Approximate,
-        Some((_, Class::Open)) => Class::Open,
+        _ if one.is_ahead => Class::Open,
         // That events are missing is a finding of its own.
         Some(_) => Class::ArchiveGap,
         None => Class::Unexplained,

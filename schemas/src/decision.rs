@@ -110,6 +110,9 @@ pub struct Decision {
     /// For each partition of the labels topic the offset of the next label that was to be applied.
     #[serde(default)]
     pub labels_until: Vec<i64>,
+    /// The same when a payment decided over REST was applied from the topic.
+    #[serde(default)]
+    pub labels_applied: Vec<i64>,
     /// The live model as `name/version`.
     #[serde(default)]
     pub model: Option<Name>,

@@ -85,6 +85,7 @@ fn decision() -> Decision {
         fallback: Some("model_unavailable".into()),
         approximate: true,
         labels_until: vec![7, 0],
+        labels_applied: vec![9, 0],
         source_partition: 3,
         source_offset: 1 << 50,
         latency_us: Latency { decode: 1, features: 2, model: 3, policy: 4, total: 10 },

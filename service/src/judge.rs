@@ -132,6 +132,7 @@ impl Judge {
             features: self.features(vector),
             entities: self.entities(payment, seen),
             labels_until: seen.labels_until.to_vec(),
+            labels_applied: Vec::new(),
             model,
             policy: deciders.policy.version().clone(),
             features_version: self.features_version.clone(),
@@ -181,6 +182,7 @@ impl Judge {
         for (entity, (_, version)) in made.decision.entities.iter_mut().zip(with_key) {
             entity.applied = signed(*version);
         }
+        made.decision.labels_applied = seen.labels_until.to_vec();
         made
     }
 }

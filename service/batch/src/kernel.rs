@@ -78,6 +78,8 @@ pub struct Recorded<'a> {
     pub standings: Vec<Option<Standing>>,
     /// The next offset of each partition of the labels topic; empty where it was not recorded.
     pub labels_until: &'a [i64],
+    /// The same when the payment was applied; empty where that was at once.
+    pub labels_applied: &'a [i64],
 }
 
 /// Why a decision did not see what event time has it see.
@@ -199,8 +201,10 @@ impl Kernel {
         let own = transaction_key(&payment.transaction_id);
         let partition = u64::from(source.0.unsigned_abs());
         let mut identity = vec![own[0], own[1], u64::from(row) | u64::from(epoch) << 32, partition];
-        if epoch != label::ALL_EPOCHS {
-            self.memory.hear(source.0, payment.event_time.ms(), epoch);
+        if let Some(recorded) = recorded.filter(|recorded| !recorded.labels_until.is_empty()) {
+            let applied = Some(recorded.labels_applied).filter(|applied| !applied.is_empty());
+            let applied = self.epochs.number(applied.unwrap_or(recorded.labels_until));
+            self.memory.hear(source.0, payment.event_time.ms(), applied);
         }
         for (place, tasks) in self.tasks.iter().enumerate() {
             let Some(key) = payment.entities.get(tasks.entity).and_then(Option::as_deref) else {

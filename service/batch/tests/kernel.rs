@@ -136,6 +136,7 @@ struct Seen {
     source: (i32, i64),
     standings: Vec<Option<Standing>>,
     labels_until: Vec<i64>,
+    labels_applied: Vec<i64>,
     vector: Vec<FeatureValue>,
 }
 
@@ -264,7 +265,8 @@ impl World {
         };
         let standings = enriched.versions.iter().map(standing).collect();
         let labels_until = enriched.labels_until.to_vec();
-        self.seen.push(Seen { payment, source, standings, labels_until, vector });
+        let labels_applied = Vec::new();
+        self.seen.push(Seen { payment, source, standings, labels_until, labels_applied, vector });
     }
 
     /// A caller is answered; his payment comes to the topic later.
@@ -290,6 +292,7 @@ impl World {
             source: (0, 0),
             standings: standings.collect(),
             labels_until: enriched.labels_until.to_vec(),
+            labels_applied: Vec::new(),
             vector,
         };
         self.accepted.push((payment, seen));
@@ -303,6 +306,7 @@ impl World {
         let (payment, mut seen) = self.accepted.remove(which);
         let (enriched, _, source) = self.apply(&payment);
         seen.source = source;
+        seen.labels_applied = enriched.labels_until.to_vec();
         for (standing, version) in seen.standings.iter_mut().zip(enriched.versions) {
             if let Some(standing) = standing {
                 standing.applied = version.unwrap();
@@ -353,7 +357,11 @@ impl World {
         let mut kernel = Kernel::new(&self.definitions, Order::Recorded, self.folder.path()).unwrap();
         kernel = kernel.that_forgets(self.remember);
         for (at, seen) in self.seen.iter().enumerate() {
-            let recorded = Recorded { standings: seen.standings.clone(), labels_until: &seen.labels_until };
+            let recorded = Recorded {
+                standings: seen.standings.clone(),
+                labels_until: &seen.labels_until,
+                labels_applied: &seen.labels_applied,
+            };
             let recorded = (without != Some(at)).then_some(&recorded);
             kernel.payment(seen.source, &seen.payment, recorded).unwrap();
         }
@@ -452,11 +460,7 @@ fn i7_a_label_whose_payment_was_forgotten_is_named() {
     let mut forgotten = 0;
     for seed in 200..220 {
         let mut world = World::at_pace(seed, &days, DAY_MS / 1_000, DurationMs(11 * DAY_MS));
-        // Without callers: when theirs were applied is known to within a moment only.
-        for _ in 0..600 {
-            if world.random.random_ratio(2, 3) { world.decide() } else { world.label() }
-        }
-        world.seen.sort_by_key(|seen| seen.source);
+        world.run(600);
         let mut answers = world.kernel(None).compute(&|_, _| {}).unwrap();
         assert_eq!(answers.gaps(), [], "seed {seed}");
         let chunk = answers.next_chunk().unwrap().unwrap();

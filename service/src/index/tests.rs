@@ -69,6 +69,7 @@ fn decision(n: u64, decided_at_ms: i64) -> Decision {
         fallback_policy: None,
         approximate: false,
         labels_until: Vec::new(),
+        labels_applied: Vec::new(),
         door: if n.is_multiple_of(3) { Door::Rest } else { Door::Topic },
         source_partition: 0,
         source_offset: n as i64,

@@ -270,7 +270,7 @@ impl<'a> Comparer<'a> {
         let mut told = made.decision;
         // The caller could not be told where his record stands and which versions it comes to.
         (told.source_partition, told.source_offset) = (proved.source_partition, proved.source_offset);
-        told.attempt = proved.attempt;
+        (told.attempt, told.labels_applied) = (proved.attempt, proved.labels_applied.clone());
         for (told, proved) in told.entities.iter_mut().zip(&proved.entities) {
             told.applied = proved.applied;
         }

@@ -112,7 +112,7 @@ impl InOrder {
 }
 
 /// What columns the first walk needs of a decision.
-pub(super) const STANDING: [&str; 16] = [
+pub(super) const STANDING: [&str; 17] = [
     "_undecodable",
     "decision_id",
     "transaction_id",
@@ -125,6 +125,7 @@ pub(super) const STANDING: [&str; 16] = [
     "source_offset",
     "entities",
     "labels_until",
+    "labels_applied",
     "fallback",
     "door",
     "attempt",

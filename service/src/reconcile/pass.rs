@@ -107,8 +107,11 @@ fn hand_over(entry: &Entry, entities: &[Name], kernel: &mut Kernel) -> std::io::
     let Ok(payment) = &entry.record.payment else { return Ok(0) };
     match (&entry.fate, entry.decisions.first()) {
         (Fate::Decided, Some(decision)) => {
-            let recorded =
-                Recorded { standings: standings(decision, entities), labels_until: &decision.labels_until };
+            let recorded = Recorded {
+                standings: standings(decision, entities),
+                labels_until: &decision.labels_until,
+                labels_applied: &decision.labels_applied,
+            };
             kernel.payment(entry.place, payment, Some(&recorded))?;
             return Ok(recorded.standings.iter().flatten().count() as u64);
         }

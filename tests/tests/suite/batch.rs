@@ -71,7 +71,7 @@ fn serve(world: &World) -> (Process, String) {
             "decisions.index=false",
             "queue.enabled=false",
         ],
-        &[],
+        &[("TRIPLINE_FAULT_FILE", world.path("fault").to_str().unwrap())],
     );
     let base = address(&process);
     (process, base)

@@ -96,6 +96,7 @@ fn decision(n: u64, merchant: &str, now_ms: i64) -> Decision {
         fallback: None,
         approximate: false,
         labels_until: Vec::new(),
+        labels_applied: Vec::new(),
         source_partition: 0,
         source_offset: n as i64,
         latency_us: Latency::default(),

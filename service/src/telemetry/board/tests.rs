@@ -65,6 +65,7 @@ fn decision(transaction: &str, verdict: Verdict) -> Decision {
         fallback: None,
         approximate: false,
         labels_until: Vec::new(),
+        labels_applied: Vec::new(),
         source_partition: 0,
         source_offset: 0,
         latency_us: Latency::default(),

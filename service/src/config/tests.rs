@@ -34,7 +34,7 @@ window = "7d"
 "#;
 
 /// Keys that are read and have no default.
-const WITHOUT_DEFAULT: [&str; 15] = [
+const WITHOUT_DEFAULT: [&str; 16] = [
     "archive.hash_key",
     "reconcile.at",
     "features",
@@ -50,6 +50,7 @@ const WITHOUT_DEFAULT: [&str; 15] = [
     "queue.entity",
     "queue.second_person_minor",
     "queue.second_person_bulk",
+    "queue.max_mib",
 ];
 
 /// A folder with the three files.

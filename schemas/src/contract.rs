@@ -23,21 +23,24 @@ pub enum Contract {
     DeadLetter,
     /// [`crate::correction::Correction`].
     Correction,
+    /// [`crate::audit_head::AuditHead`].
+    AuditHead,
 }
 
 /// The contracts, checked once: in the order of [`Contract::ALL`].
-static SCHEMAS: LazyLock<[Result<CheckedSchema, Reject>; 6]> =
+static SCHEMAS: LazyLock<[Result<CheckedSchema, Reject>; 7]> =
     LazyLock::new(|| Contract::ALL.map(|contract| check_schema(contract.text())));
 
 impl Contract {
     /// Every contract.
-    pub const ALL: [Contract; 6] = [
+    pub const ALL: [Contract; 7] = [
         Contract::Transaction,
         Contract::Label,
         Contract::Decision,
         Contract::Alert,
         Contract::DeadLetter,
         Contract::Correction,
+        Contract::AuditHead,
     ];
 
     /// Its name, and its file's.
@@ -49,6 +52,7 @@ impl Contract {
             Contract::Alert => "alert",
             Contract::DeadLetter => "dead_letter",
             Contract::Correction => "correction",
+            Contract::AuditHead => "audit_head",
         }
     }
 
@@ -61,6 +65,7 @@ impl Contract {
             Contract::Alert => include_str!("../avro/alert.avsc"),
             Contract::DeadLetter => include_str!("../avro/dead_letter.avsc"),
             Contract::Correction => include_str!("../avro/correction.avsc"),
+            Contract::AuditHead => include_str!("../avro/audit_head.avsc"),
         }
     }
 

@@ -3,6 +3,7 @@
 //! Everything here is plain data and pure functions; this crate knows no topic, no store and no clock.
 
 pub mod alert;
+pub mod audit_head;
 pub mod codec;
 pub mod contract;
 pub mod correction;

@@ -7,6 +7,7 @@ use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::schema_compatibility::{Compatibility, SchemaCompatibility};
 use apache_avro::types::Value;
 use schemas::alert::{Alert, alert_id};
+use schemas::audit_head::AuditHead;
 use schemas::codec::{Encoder, LabelDecoder, SchemaId, check_schema, decode_own, unframe};
 use schemas::contract::Contract;
 use schemas::correction::{Correction, Moved, correction_id};
@@ -243,6 +244,8 @@ fn our_types_write_our_contracts() {
     round_trip(Contract::Alert, &alert());
     round_trip(Contract::DeadLetter, &dead_letter());
     round_trip(Contract::Correction, &correction());
+    let head = AuditHead { seq: 7, hash: "ab".repeat(32), at: EventTime::from_ms(123_456).unwrap() };
+    round_trip(Contract::AuditHead, &head);
 }
 
 #[test]
@@ -389,13 +392,19 @@ fn a_registered_schema_is_compared_parsed() {
     for contract in Contract::ALL {
         let json: serde_json::Value = serde_json::from_str(contract.text()).unwrap();
         assert_eq!(contract.compare(&json.to_string()), Ok(()));
-        for other in ["", "{}", "\"string\"", Contract::ALL[(contract as usize + 1) % 6].text()] {
+        for other in
+            ["", "{}", "\"string\"", Contract::ALL[(contract as usize + 1) % Contract::ALL.len()].text()]
+        {
             assert!(contract.compare(other).is_err());
         }
         assert!(
             contract
                 .compare(
-                    &contract.text().replace("\"transaction_id\"", "\"tx\"").replace("\"offset\"", "\"o\"")
+                    &contract
+                        .text()
+                        .replace("\"transaction_id\"", "\"tx\"")
+                        .replace("\"offset\"", "\"o\"")
+                        .replace("\"hash\"", "\"h\"")
                 )
                 .is_err()
         );

@@ -2,21 +2,27 @@
 //!
 //! ```text
 //!   alerts, labels ─► filler ─► Queue (database) ◄── HTTP: pages, /v1/alerts ◄── analysts
-//!                                     └─► sender ─► labels topic, block list
+//!                                     ├─► sender ─► labels topic, block list
+//!                                     └─► anchorer ─► topic of the audit log's ends
 //! ```
 //! The database may be away: alerts wait in their topic, and whoever asks is told so. It stops neither the line nor the
 //! callers' door. Not here: what an alert is and becomes, that is the crate `queue`.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use queue::{Change, Queue, Session, Token};
 use tokio::runtime::Handle;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::broadcast;
 
+use self::anchor::{Anchorer, Heads};
+use self::fault::bounded;
+use self::standing::Part;
+pub use self::standing::{QueueFigures, Standing};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{QueueConfig, RegistryConfig};
 use crate::http::answer::Problem;
@@ -25,7 +31,9 @@ use crate::rest::Rest;
 use crate::stream::kafka::KafkaOptions;
 
 mod act;
+pub mod anchor;
 pub mod chargeback;
+pub mod describe;
 mod fault;
 mod filler;
 mod live;
@@ -33,6 +41,7 @@ mod page;
 pub mod route;
 mod sender;
 pub mod sign_in;
+mod standing;
 mod told;
 
 /// What is not there is asked for again after this time.
@@ -47,17 +56,26 @@ const SLOWEST_MS: i64 = 10_000;
 /// Changes that a listener may be behind.
 const CHANGES: usize = 1_024;
 
+/// How often a write is tried where all is well, and where it is not.
+const PROBE_EVERY: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(1)];
+
+/// How often the numbers are counted.
+const COUNT_EVERY: Duration = Duration::from_secs(5);
+
 /// The queue as requests see it.
 pub struct Desk {
     queue: ArcSwapOption<Queue>,
     changes: broadcast::Sender<Change>,
-    standing: watch::Sender<Option<String>>,
+    standing: Standing,
 }
 
 impl Default for Desk {
     fn default() -> Self {
-        let standing = watch::Sender::new(Some("it is being opened".to_owned()));
-        Self { queue: ArcSwapOption::empty(), changes: broadcast::Sender::new(CHANGES), standing }
+        Self {
+            queue: ArcSwapOption::empty(),
+            changes: broadcast::Sender::new(CHANGES),
+            standing: Standing::default(),
+        }
     }
 }
 
@@ -68,7 +86,7 @@ impl Desk {
     /// 503.
     pub fn queue(&self) -> Result<Arc<Queue>, Problem> {
         self.queue.load_full().ok_or_else(|| {
-            let why = self.standing.borrow().clone();
+            let why = self.standing.wrong();
             fault::unavailable(why.as_deref().unwrap_or("it is being opened"))
         })
     }
@@ -87,23 +105,9 @@ impl Desk {
         self.changes.subscribe()
     }
 
-    /// What is wrong with the database, if something is.
-    pub fn standing(&self) -> watch::Receiver<Option<String>> {
-        self.standing.subscribe()
-    }
-
-    /// Says how the database stands; a change is logged once.
-    fn stands(&self, why: Option<String>) {
-        let is_new = self.standing.send_if_modified(|standing| {
-            let is_new = *standing != why;
-            standing.clone_from(&why);
-            is_new
-        });
-        match why {
-            Some(why) if is_new => tracing::warn!(why, "the queue's database: alerts wait in their topic"),
-            None if is_new => tracing::info!("the queue's database answers"),
-            _ => {}
-        }
+    /// How it stands.
+    pub fn standing(&self) -> &Standing {
+        &self.standing
     }
 }
 
@@ -113,6 +117,8 @@ pub struct Work {
     pub config: QueueConfig,
     /// `[registry]`.
     pub registry: RegistryConfig,
+    /// The topic of the audit log's ends.
+    pub audit_heads: String,
     /// For its consumers.
     pub kafka: KafkaOptions,
     /// The topic of alerts that a reconciliation found missed.
@@ -131,7 +137,8 @@ impl Work {
     /// # Errors
     /// When a client or a thread cannot be made.
     pub fn start(self, desk: &Arc<Desk>, runtime: &Handle) -> anyhow::Result<Vec<JoinHandle<()>>> {
-        let Self { config, registry, kafka, missed, lists, rest, stop } = self;
+        let Self { config, registry, audit_heads, kafka, missed, lists, rest, stop } = self;
+        let anchors = config.anchors;
         runtime.spawn(open(config, Arc::clone(desk)));
         runtime.spawn(look(Arc::clone(desk)));
         runtime.spawn(sender::run(Arc::clone(desk), rest, lists));
@@ -153,6 +160,10 @@ impl Work {
                 std::thread::Builder::new().name(kind.thread().to_owned()).spawn(move || filler.run())?,
             );
         }
+        let heads = Heads { topic: audit_heads, kafka, registry, config: anchors };
+        let anchorer = Anchorer::new(heads, Arc::clone(desk), runtime.clone(), stop)?;
+        let run = move || anchorer.run();
+        threads.push(std::thread::Builder::new().name("queue-anchor".to_owned()).spawn(run)?);
         Ok(threads)
     }
 }
@@ -163,44 +174,68 @@ async fn open(config: QueueConfig, desk: Arc<Desk>) {
         match Queue::open(&config.url, config.rules.clone()).await {
             Ok(queue) => {
                 desk.queue.store(Some(Arc::new(queue)));
-                return desk.stands(None);
+                return desk.standing.met(Part::Look, None);
             }
-            Err(error) => desk.stands(Some(error.to_string())),
+            Err(error) => desk.standing.met(Part::Look, Some(error.to_string())),
         }
         tokio::time::sleep(AGAIN_AFTER).await;
     }
 }
 
-/// Wakes what has slept, looks whether the database answers, and tells listeners what changed.
+/// Wakes what has slept, looks whether the database answers and takes a write, counts, and tells listeners what changed.
 async fn look(desk: Arc<Desk>) {
     let clock = SystemClock::default();
-    let mut told: std::collections::HashMap<String, i64> = std::collections::HashMap::new();
-    let mut since_ms = clock.now().wall_ms;
+    let mut news = News { told: HashMap::new(), since_ms: clock.now().wall_ms };
+    let (mut probed, mut counted): (Option<Instant>, Option<Instant>) = (None, None);
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         let Some(queue) = desk.queue.load_full() else { continue };
         let now_ms = clock.now().wall_ms;
-        if let Err(error) = queue.wake(now_ms).await {
-            desk.stands(Some(error.to_string()));
-            continue;
+        let mut looked = bounded(queue.wake(now_ms)).await.map(|_| ());
+        let [well, unwell] = PROBE_EVERY;
+        let every = if desk.standing.wrong().is_none() { well } else { unwell };
+        let is_due = probed.is_none_or(|probed| probed.elapsed() >= every);
+        if looked.is_ok() && is_due {
+            looked = bounded(queue.probe()).await;
+            probed = Some(Instant::now());
         }
-        desk.stands(None);
+        // Between two probes the last one's word stands.
+        if looked.is_err() || is_due {
+            desk.standing.met(Part::Look, looked.as_ref().err().map(ToString::to_string));
+        }
+        if counted.is_none_or(|counted| counted.elapsed() >= COUNT_EVERY)
+            && let Ok(figures) = bounded(queue.figures(now_ms)).await
+        {
+            desk.standing.counted(figures);
+            counted = Some(Instant::now());
+        }
+        news.tell(&desk, &queue, now_ms).await;
+    }
+}
+
+/// What listeners were told.
+struct News {
+    told: HashMap<String, i64>,
+    since_ms: i64,
+}
+
+impl News {
+    async fn tell(&mut self, desk: &Desk, queue: &Queue, now_ms: i64) {
         if desk.changes.receiver_count() == 0 {
-            since_ms = now_ms;
-            told.clear();
-            continue;
+            self.since_ms = now_ms;
+            return self.told.clear();
         }
         // Some is looked at again, so that a transaction that took its time is not passed over; it is told once.
-        let Ok(changes) = queue.changes(since_ms - SLOWEST_MS).await else { continue };
+        let Ok(changes) = bounded(queue.changes(self.since_ms - SLOWEST_MS)).await else { return };
         for change in changes {
-            since_ms = since_ms.max(change.changed_ms);
-            if told.insert(change.alert_id.clone(), change.version) != Some(change.version) {
+            self.since_ms = self.since_ms.max(change.changed_ms);
+            if self.told.insert(change.alert_id.clone(), change.version) != Some(change.version) {
                 // An error: the last listener has left meanwhile.
                 let _ = desk.changes.send(change);
             }
         }
-        if told.len() > 10_000 {
-            told.clear();
+        if self.told.len() > 10_000 {
+            self.told.clear();
         }
     }
 }

@@ -41,7 +41,7 @@ pub use archive::ArchiveConfig;
 pub use decisions::DecisionsConfig;
 pub use http::{HttpConfig, TlsConfig};
 pub use kafka::{KafkaConfig, Properties};
-pub use queue::QueueConfig;
+pub use queue::{AnchorConfig, QueueConfig};
 pub use reconcile::ReconcileConfig;
 pub use rest::RestConfig;
 

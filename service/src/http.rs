@@ -126,6 +126,9 @@ async fn sample(sources: &Sources) {
         if let Some(rest) = &sources.rest {
             sources.telemetry.rest(rest.figures());
         }
+        if let Some(desk) = &sources.desk {
+            sources.telemetry.queue(desk.standing().figures());
+        }
         sources.board.tick(sources.clock.now(), &sources.telemetry);
     }
 }
@@ -162,6 +165,7 @@ fn router(gate: Arc<Gate>, sources: Sources) -> Router {
 }
 
 async fn board(State(sources): State<Sources>) -> Json<View> {
+    look_at_parts(&sources);
     Json(sources.board.view(sources.clock.now(), &sources.telemetry, &sources.health))
 }
 
@@ -170,11 +174,19 @@ async fn livez(State(sources): State<Sources>) -> Response {
 }
 
 async fn readyz(State(sources): State<Sources>) -> Response {
-    if let Some(rest) = &sources.rest {
-        let standing = rest.closed().map_or(Standing::Ready, |why| Standing::NotReady(why.to_owned()));
-        sources.health.set(Part::Rest, standing);
-    }
+    look_at_parts(&sources);
     answer::ready(sources.health.readiness())
+}
+
+/// The parts that say how they are when they are asked.
+fn look_at_parts(sources: &Sources) {
+    let standing = |why: Option<String>| why.map_or(Standing::Ready, Standing::NotReady);
+    if let Some(rest) = &sources.rest {
+        sources.health.set(Part::Rest, standing(rest.closed().map(str::to_owned)));
+    }
+    if let Some(desk) = &sources.desk {
+        sources.health.set(Part::Queue, standing(desk.standing().trouble()));
+    }
 }
 
 async fn metrics(State(sources): State<Sources>) -> Response {

@@ -76,7 +76,7 @@ pub fn run(setup: Setup, runtime: &Runtime, extras: Extras) -> Result<Reporter, 
     let reporter = Reporter {
         telemetry: Arc::new(Telemetry::new([kafka.transactions.clone(), kafka.labels.clone()])),
         board: Arc::new(Board::default()),
-        health: Arc::new(Health::new(&Part::ALL)),
+        health: Arc::new(Health::new(&parts(&setup))),
     };
     let live = Arc::new(Live::new(model));
     let stop = Arc::new(AtomicBool::new(false));
@@ -95,7 +95,8 @@ pub fn run(setup: Setup, runtime: &Runtime, extras: Extras) -> Result<Reporter, 
         let (config, registry) = (setup.config.queue.clone(), setup.config.registry.clone());
         let (rest, stop) = (Arc::clone(&rest), Arc::clone(&stop));
         let missed = setup.config.reconcile.outlets.missed_alerts.clone();
-        let work = Work { config, registry, kafka, missed, lists, rest, stop };
+        let audit_heads = setup.config.kafka.audit_heads.clone();
+        let work = Work { config, registry, audit_heads, kafka, missed, lists, rest, stop };
         beside.0.extend(work.start(desk, runtime.handle())?);
     }
     (extras.listening)(address, &reporter);
@@ -125,6 +126,11 @@ pub fn run(setup: Setup, runtime: &Runtime, extras: Extras) -> Result<Reporter, 
     beside.join();
     finished(done)?;
     Ok(reporter)
+}
+
+/// The parts of a process of this config.
+fn parts(setup: &Setup) -> Vec<Part> {
+    Part::ALL.into_iter().filter(|part| *part != Part::Queue || setup.config.queue.enabled).collect()
 }
 
 fn sources(reporter: &Reporter, rest: &Arc<Rest>, desk: Option<Arc<Desk>>) -> Sources {

@@ -40,7 +40,7 @@ pub mod keys;
 mod label;
 mod manage;
 mod open;
-mod openapi;
+pub(crate) mod openapi;
 mod read;
 mod reconciliations;
 pub mod recorder;
@@ -100,6 +100,8 @@ pub struct Rest {
     registry: RegistryClient,
     mapping: Arc<PaymentMapping>,
     entities: Vec<String>,
+    /// Whether the analysts' routes are here too.
+    has_queue: bool,
     /// The folder of models.
     models: Option<PathBuf>,
     /// For one record of the topic of payments.

@@ -18,6 +18,7 @@ use feature_store::store::{Source, Topic};
 use schemas::decision::Verdict;
 use schemas::reject::RejectCode;
 
+use crate::alerts::QueueFigures;
 use crate::stream::line::LineState;
 
 mod board;
@@ -190,6 +191,7 @@ pub struct Telemetry {
     rest: Mutex<RestFigures>,
     foreign: Counter,
     unexplained: Counter,
+    queue: Mutex<QueueFigures>,
     /// How the line stood when it last said so, a few times a second.
     line: Mutex<LineState>,
     committed: Mutex<BTreeMap<Source, i64>>,
@@ -232,6 +234,7 @@ impl Telemetry {
             rest: Mutex::default(),
             foreign: Counter::default(),
             unexplained: Counter::default(),
+            queue: Mutex::default(),
             line: Mutex::new(LineState::default()),
             committed: Mutex::new(BTreeMap::new()),
         }
@@ -286,6 +289,11 @@ impl Telemetry {
     /// A reconciliation found so many differences that nothing explains.
     pub fn unexplained(&self, count: u64) {
         self.unexplained.0.store(count, Ordering::Relaxed);
+    }
+
+    /// How the analysts' queue stands now.
+    pub fn queue(&self, figures: QueueFigures) {
+        *self.queue.lock().unwrap_or_else(PoisonError::into_inner) = figures;
     }
 
     /// A model version went live.

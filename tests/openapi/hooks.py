@@ -30,7 +30,19 @@ REFUSALS_OF_GOOD_DATA = {
     ("decisions", "wrong_value", "query:cursor"),  # only one that we gave
     ("decisions", "wrong_value", "query:from"),  # from 1970 on
     ("decisions", "wrong_value", "query:to"),
+    ("alerts", "wrong_value", "query:cursor"),  # only one that we gave
+    ("snooze", "invalid", "/until"),  # within 30 days, and days that months have
+    ("assign", "invalid", "/to"),  # 64 characters may be more bytes
+    ("saveFilter", "invalid", "/query"),  # one that the list takes
+    ("saveFilter", "invalid", "/name"),  # 1 to 64 characters, not only blanks
+    ("bulk", "invalid", ""),  # JSON Schema takes a version of 3.0 for an integer
+    ("chargebacks", "invalid", ""),  # a header line with transaction_id
 }
+
+
+@schemathesis.serializer("text/csv")
+def as_csv(context, value):
+    return value.encode() if isinstance(value, str) else b""
 
 
 @schemathesis.hook

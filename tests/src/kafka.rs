@@ -62,7 +62,10 @@ impl World {
         let dir = TempDir::new().unwrap();
         let topics = ["transactions", "decisions", "alerts", "dead-letters"]
             .map(|t| (format!("{name}-{t}"), partitions));
-        servers.create(&[topics.as_slice(), &[(format!("{name}-labels"), 1)]].concat());
+        servers.create(
+            &[topics.as_slice(), &[(format!("{name}-labels"), 1), (format!("{name}-audit-heads"), 1)]]
+                .concat(),
+        );
         let ids = servers.register_inputs(&format!("{name}-transactions"), &format!("{name}-labels"));
         let (bootstrap, registry) = (&servers.bootstrap, &servers.registry);
         let text = format!(
@@ -77,6 +80,7 @@ labels = "{name}-labels"
 decisions = "{name}-decisions"
 alerts = "{name}-alerts"
 dead_letters = "{name}-dead-letters"
+audit_heads = "{name}-audit-heads"
 [registry]
 url = "{registry}"
 register = true

@@ -12,6 +12,7 @@
 pub mod browser;
 pub mod caller;
 pub mod checker;
+pub mod database;
 pub mod kafka;
 pub mod memory;
 /// The naive oracle of the feature store's own tests.

@@ -45,6 +45,10 @@ mod openapi;
 mod parts;
 #[path = "suite/queue.rs"]
 mod queue;
+#[path = "suite/queue_audit.rs"]
+mod queue_audit;
+#[path = "suite/queue_faults.rs"]
+mod queue_faults;
 #[path = "suite/reload.rs"]
 mod reload;
 #[path = "suite/replay.rs"]

@@ -4,7 +4,9 @@
 //!   hash(n) = SHA-256( canonical JSON of entry n, which holds hash(n - 1) )
 //! ```
 //! Canonical is RFC 8785 for what stands in it: keys in order, no white space, whole numbers and texts only. The head is
-//! sent to a topic now and then; who changes the table and computes the chain anew is found by that.
+//! sent to a topic now and then; who cuts the end off, or computes the chain anew, is found by that.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -161,6 +163,14 @@ impl Write {
     }
 }
 
+/// A page by what is asked for: nothing, the actor, the object, both.
+pub(crate) const PAGES: [&str; 4] = [
+    "SELECT * FROM audit WHERE seq < $1 ORDER BY seq DESC LIMIT $2",
+    "SELECT * FROM audit WHERE seq < $1 AND actor = $3 ORDER BY seq DESC LIMIT $2",
+    "SELECT * FROM audit WHERE seq < $1 AND object = $3 ORDER BY seq DESC LIMIT $2",
+    "SELECT * FROM audit WHERE seq < $1 AND actor = $3 AND object = $4 ORDER BY seq DESC LIMIT $2",
+];
+
 const HEAD: &str = "SELECT seq, hash FROM audit_head WHERE id = 1";
 const HEAD_LOCKED: &str = "SELECT seq, hash FROM audit_head WHERE id = 1 FOR UPDATE";
 
@@ -200,16 +210,7 @@ impl Queue {
     pub async fn audit(&self, query: &AuditQuery) -> Result<AuditPage, QueueError> {
         let limit = query.limit.clamp(1, 200);
         let before = query.before_seq.unwrap_or(i64::MAX);
-        let text = match (&query.actor, &query.object) {
-            (None, None) => "SELECT * FROM audit WHERE seq < $1 ORDER BY seq DESC LIMIT $2",
-            (Some(_), None) => "SELECT * FROM audit WHERE seq < $1 AND actor = $3 ORDER BY seq DESC LIMIT $2",
-            (None, Some(_)) => {
-                "SELECT * FROM audit WHERE seq < $1 AND object = $3 ORDER BY seq DESC LIMIT $2"
-            }
-            (Some(_), Some(_)) => {
-                "SELECT * FROM audit WHERE seq < $1 AND actor = $3 AND object = $4 ORDER BY seq DESC LIMIT $2"
-            }
-        };
+        let text = PAGES[usize::from(query.actor.is_some()) + 2 * usize::from(query.object.is_some())];
         let asked = sqlx::query(text).bind(before).bind(limit as i64 + 1);
         let asked =
             [&query.actor, &query.object].into_iter().flatten().fold(asked, |asked, word| asked.bind(word));
@@ -284,7 +285,8 @@ impl Queue {
 
 /// The log as it is read, first to last.
 struct Chain<'a> {
-    anchors: std::collections::BTreeMap<i64, &'a Anchor>,
+    /// By number. There may be several hashes of one: a chain that was computed anew has been anchored too.
+    anchors: BTreeMap<i64, BTreeSet<&'a str>>,
     compared: u64,
     entries: u64,
     seq: i64,
@@ -294,7 +296,11 @@ struct Chain<'a> {
 
 impl<'a> Chain<'a> {
     fn new(anchors: &'a [Anchor]) -> Self {
-        let anchors = anchors.iter().map(|anchor| (anchor.seq, anchor)).collect();
+        let mut by_seq: BTreeMap<i64, BTreeSet<&str>> = BTreeMap::new();
+        for anchor in anchors {
+            by_seq.entry(anchor.seq).or_default().insert(&anchor.hash);
+        }
+        let anchors = by_seq;
         Self { anchors, compared: 0, entries: 0, seq: 0, hash: ZERO.to_owned(), findings: Vec::new() }
     }
 
@@ -314,9 +320,9 @@ impl<'a> Chain<'a> {
         if hash_of(entry) != entry.hash {
             self.find(entry.seq, FindingKind::Changed);
         }
-        if let Some(anchor) = self.anchors.remove(&entry.seq) {
+        for hash in self.anchors.remove(&entry.seq).unwrap_or_default() {
             self.compared += 1;
-            if anchor.hash != entry.hash {
+            if hash != entry.hash {
                 self.find(entry.seq, FindingKind::Forged);
             }
         }

@@ -14,7 +14,7 @@ const MOST_SNOOZE_MS: i64 = 30 * 86_400_000;
 /// Longest reason, characters.
 pub(crate) const TEXT: usize = 4_000;
 
-const CLAIM_NEXT: [&str; 2] = [
+pub(crate) const CLAIM_NEXT: [&str; 2] = [
     "UPDATE alerts SET holder = $1, lease_until = $2, version = version + 1, changed_at = $3, action_id = NULL, \
      undo_until = NULL WHERE alert_id = (SELECT alert_id FROM alerts WHERE state = 'open' AND lease_until <= $3 \
      AND (assignee IS NULL OR assignee = $1) AND (escalated = 0 OR $4 = 1) ORDER BY rank_key DESC, alert_id LIMIT 1) \
@@ -24,6 +24,9 @@ const CLAIM_NEXT: [&str; 2] = [
      AND (assignee IS NULL OR assignee = $1) AND (escalated = 0 OR $4 = 1) ORDER BY rank_key DESC, alert_id LIMIT 1 \
      FOR UPDATE SKIP LOCKED) RETURNING *",
 ];
+
+pub(crate) const ASLEEP: &str =
+    "SELECT alert_id FROM alerts WHERE state = 'snoozed' AND snoozed_until <= $1 LIMIT 1";
 
 /// Who acts: the name in the audit log and in claims.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -258,8 +261,7 @@ impl Queue {
     /// # Errors
     /// See [`QueueError`].
     pub async fn wake(&self, now_ms: i64) -> Result<u64, QueueError> {
-        let due = "SELECT alert_id FROM alerts WHERE state = 'snoozed' AND snoozed_until <= $1 LIMIT 1";
-        if sqlx::query(due).bind(now_ms).fetch_optional(&self.pool).await?.is_none() {
+        if sqlx::query(ASLEEP).bind(now_ms).fetch_optional(&self.pool).await?.is_none() {
             return Ok(0);
         }
         let mut write = self.write().await?;

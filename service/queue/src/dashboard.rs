@@ -47,6 +47,15 @@ pub struct AnalystFigures {
     pub legitimate: i64,
 }
 
+pub(crate) const OPEN: &str = "SELECT currency, COUNT(*) AS n, CAST(SUM(CASE WHEN lease_until > $1 THEN 1 ELSE 0 END) AS BIGINT) AS held, \
+    CAST(SUM(escalated) AS BIGINT) AS escalated, MIN(opened_at) AS oldest, \
+    CAST(SUM(CASE WHEN due_at <= $1 THEN 1 ELSE 0 END) AS BIGINT) AS late, \
+    CAST(SUM(expected_loss_minor) AS BIGINT) AS loss FROM alerts WHERE state = 'open' GROUP BY currency";
+
+pub(crate) const RESOLVED: &str = "SELECT resolved_by, disposition, currency, COUNT(*) AS n, CAST(SUM(CASE WHEN hold = 1 OR verdict = 'decline' \
+    THEN amount_minor ELSE 0 END) AS BIGINT) AS stopped FROM alerts WHERE state = 'resolved' AND resolved_at >= $1 \
+    GROUP BY resolved_by, disposition, currency";
+
 impl Queue {
     /// The numbers; the window is what lies between `since_ms` and now.
     ///
@@ -66,15 +75,7 @@ impl Queue {
             analysts: Vec::new(),
             since_ms,
         };
-        let rows = sqlx::query(
-            "SELECT currency, COUNT(*) AS n, CAST(SUM(CASE WHEN lease_until > $1 THEN 1 ELSE 0 END) AS BIGINT) AS held, \
-             CAST(SUM(escalated) AS BIGINT) AS escalated, MIN(opened_at) AS oldest, \
-             CAST(SUM(CASE WHEN due_at <= $1 THEN 1 ELSE 0 END) AS BIGINT) AS late, \
-             CAST(SUM(expected_loss_minor) AS BIGINT) AS loss FROM alerts WHERE state = 'open' GROUP BY currency",
-        )
-        .bind(now_ms)
-        .fetch_all(&self.pool)
-        .await?;
+        let rows = sqlx::query(OPEN).bind(now_ms).fetch_all(&self.pool).await?;
         for row in &rows {
             board.open += row.try_get::<i64, _>("n")?;
             board.held += row.try_get::<i64, _>("held")?;
@@ -94,14 +95,7 @@ impl Queue {
     }
 
     async fn resolved_since(&self, board: &mut Dashboard) -> Result<(), QueueError> {
-        let rows = sqlx::query(
-            "SELECT resolved_by, disposition, currency, COUNT(*) AS n, CAST(SUM(CASE WHEN hold = 1 OR verdict = 'decline' \
-             THEN amount_minor ELSE 0 END) AS BIGINT) AS stopped FROM alerts WHERE state = 'resolved' AND resolved_at >= $1 \
-             GROUP BY resolved_by, disposition, currency",
-        )
-        .bind(board.since_ms)
-        .fetch_all(&self.pool)
-        .await?;
+        let rows = sqlx::query(RESOLVED).bind(board.since_ms).fetch_all(&self.pool).await?;
         let (mut analysts, mut saved) = (BTreeMap::new(), BTreeMap::new());
         for row in &rows {
             let name: String = row.try_get::<Option<String>, _>("resolved_by")?.unwrap_or_default();

@@ -40,6 +40,9 @@ pub enum QueueError {
     /// The database does not answer, is locked or full: nothing was done, asking again may help.
     #[error("the queue's database: {0}")]
     Unavailable(String),
+    /// The database broke off while it was to make it so: whether it did is not known. Looking tells.
+    #[error("the queue's database broke off at the end: {0}")]
+    Uncertain(String),
     /// What the database holds makes no sense to us.
     #[error("the queue's database holds what it should not: {0}")]
     Damaged(String),

@@ -18,12 +18,15 @@ mod claim;
 mod dashboard;
 mod error;
 mod facts;
+mod figures;
 mod filter;
 mod intake;
 mod list;
 mod migration;
 mod note;
 mod outbox;
+#[cfg(test)]
+mod plans;
 pub mod rank;
 mod rules;
 mod session;
@@ -36,6 +39,7 @@ pub use audit::{Anchor, AuditEntry, AuditPage, AuditQuery, Finding, FindingKind,
 pub use claim::{Assignee, Seat};
 pub use dashboard::{AnalystFigures, Dashboard};
 pub use error::QueueError;
+pub use figures::Figures;
 pub use filter::SavedFilter;
 pub use intake::{Span, Taken};
 pub use list::{Change, ListOrder, ListPage, ListQuery, Which};

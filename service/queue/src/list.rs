@@ -145,13 +145,13 @@ pub struct Change {
 }
 
 /// By what a list is ordered, and where a page ended.
-struct Order {
-    column: &'static str,
+pub(crate) struct Order {
+    pub(crate) column: &'static str,
     descends: bool,
 }
 
 impl Order {
-    fn of(query: &ListQuery) -> Self {
+    pub(crate) fn of(query: &ListQuery) -> Self {
         let (column, descends) = match (query.which, query.order) {
             (Which::Resolved, _) => ("resolved_at", true),
             (Which::Snoozed, _) => ("snoozed_until", false),
@@ -233,13 +233,6 @@ impl Queue {
 
     /// Alerts of an id, or of a key that begins so; the last first.
     async fn search(&self, text: &str, now_ms: i64) -> Result<Vec<Alert>, QueueError> {
-        const BY_ID: &str = "SELECT * FROM alerts WHERE alert_id = $1 OR alert_id IN \
-                             (SELECT alert_id FROM hits WHERE hit_id = $1 UNION \
-                              SELECT alert_id FROM hits WHERE decision_id = $1 UNION \
-                              SELECT alert_id FROM hits WHERE transaction_id = $1)";
-        const BY_KEY: &str = "SELECT * FROM alerts WHERE alert_id IN (SELECT h.alert_id FROM hit_entities e \
-                              JOIN hits h ON h.hit_id = e.hit_id WHERE e.entity_key >= $1 AND e.entity_key < $2 LIMIT 2000) \
-                              ORDER BY opened_at DESC, alert_id LIMIT 200";
         let mut rows = sqlx::query(BY_ID).bind(text).fetch_all(&self.pool).await?;
         if rows.is_empty() && text.chars().count() >= PREFIX {
             let end = format!("{text}\u{10ffff}");
@@ -276,9 +269,7 @@ impl Queue {
     }
 
     async fn labels_of_alert(&self, id: &str) -> Result<Vec<LabelOnItsWay>, QueueError> {
-        let text = "SELECT transaction_id, body, leaves_at, sent_at, applied_at FROM outbox \
-                    WHERE alert_id = $1 AND kind = 'label' ORDER BY seq";
-        let rows = sqlx::query(text).bind(id).fetch_all(&self.pool).await?;
+        let rows = sqlx::query(LABELS_OF_ALERT).bind(id).fetch_all(&self.pool).await?;
         let label = |row: &AnyRow| {
             let body: String = row.try_get("body")?;
             Ok(LabelOnItsWay {
@@ -352,9 +343,7 @@ impl Queue {
     /// # Errors
     /// See [`QueueError`].
     pub async fn changes(&self, since_ms: i64) -> Result<Vec<Change>, QueueError> {
-        let text = "SELECT alert_id, version, changed_at FROM alerts WHERE changed_at >= $1 \
-                    ORDER BY changed_at, alert_id LIMIT 1000";
-        let rows = sqlx::query(text).bind(since_ms).fetch_all(&self.pool).await?;
+        let rows = sqlx::query(CHANGES).bind(since_ms).fetch_all(&self.pool).await?;
         let change = |row: &AnyRow| {
             let (alert_id, version) = (row.try_get("alert_id")?, row.try_get("version")?);
             Ok(Change { alert_id, version, changed_ms: row.try_get("changed_at")? })
@@ -363,7 +352,7 @@ impl Queue {
     }
 }
 
-fn page_text(query: &ListQuery, order: &Order, has_cursor: bool) -> String {
+pub(crate) fn page_text(query: &ListQuery, order: &Order, has_cursor: bool) -> String {
     let (column, way, past) = match order.descends {
         true => (order.column, "DESC", "<"),
         false => (order.column, "ASC", ">"),
@@ -383,11 +372,25 @@ fn page_text(query: &ListQuery, order: &Order, has_cursor: bool) -> String {
     )
 }
 
-const HITS_OF_ALERT: &str = "SELECT h.*, l.fraud, l.label_at, l.source FROM hits h \
+pub(crate) const BY_ID: &str = "SELECT * FROM alerts WHERE alert_id = $1 OR alert_id IN \
+    (SELECT alert_id FROM hits WHERE hit_id = $1 UNION SELECT alert_id FROM hits WHERE decision_id = $1 UNION \
+    SELECT alert_id FROM hits WHERE transaction_id = $1)";
+
+pub(crate) const BY_KEY: &str = "SELECT * FROM alerts WHERE alert_id IN (SELECT h.alert_id FROM hit_entities e \
+    JOIN hits h ON h.hit_id = e.hit_id WHERE e.entity_key >= $1 AND e.entity_key < $2 LIMIT 2000) \
+    ORDER BY opened_at DESC, alert_id LIMIT 200";
+
+pub(crate) const CHANGES: &str = "SELECT alert_id, version, changed_at FROM alerts WHERE changed_at >= $1 \
+    ORDER BY changed_at, alert_id LIMIT 1000";
+
+pub(crate) const LABELS_OF_ALERT: &str = "SELECT transaction_id, body, leaves_at, sent_at, applied_at FROM outbox \
+    WHERE alert_id = $1 AND kind = 'label' ORDER BY seq";
+
+pub(crate) const HITS_OF_ALERT: &str = "SELECT h.*, l.fraud, l.label_at, l.source FROM hits h \
     LEFT JOIN labels l ON l.transaction_id = h.transaction_id \
     WHERE h.alert_id = $1 AND $3 = '' ORDER BY h.raised_at DESC, h.hit_id LIMIT $2";
 
-const HITS_OF_ENTITY: &str = "SELECT h.*, l.fraud, l.label_at, l.source FROM hit_entities e \
+pub(crate) const HITS_OF_ENTITY: &str = "SELECT h.*, l.fraud, l.label_at, l.source FROM hit_entities e \
     JOIN hits h ON h.hit_id = e.hit_id LEFT JOIN labels l ON l.transaction_id = h.transaction_id \
     WHERE e.entity_key = $1 AND e.entity = $3 ORDER BY e.raised_at DESC LIMIT $2";
 

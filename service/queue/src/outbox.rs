@@ -110,6 +110,12 @@ impl Write {
     }
 }
 
+pub(crate) const DUE: &str = "SELECT seq, kind, body, leaving FROM outbox \
+    WHERE sent_at IS NULL AND leaves_at <= $1 ORDER BY leaves_at, seq LIMIT $2";
+
+pub(crate) const DEPTH: &str =
+    "SELECT COUNT(*) AS waiting, MIN(leaves_at) AS oldest FROM outbox WHERE sent_at IS NULL";
+
 impl Queue {
     /// What is to be done by now, in order; at most `limit`. From here on it cannot be taken back. What was given out
     /// and not told to be sent is given out again.
@@ -117,8 +123,6 @@ impl Queue {
     /// # Errors
     /// See [`QueueError`].
     pub async fn outbox(&self, limit: usize, now_ms: i64) -> Result<Vec<OutboxRow>, QueueError> {
-        const DUE: &str = "SELECT seq, kind, body, leaving FROM outbox \
-                           WHERE sent_at IS NULL AND leaves_at <= $1 ORDER BY leaves_at, seq LIMIT $2";
         let due = sqlx::query(DUE).bind(now_ms).bind(limit as i64).fetch_all(&self.pool).await?;
         if due.is_empty() {
             return Ok(Vec::new());
@@ -156,8 +160,7 @@ impl Queue {
     /// # Errors
     /// See [`QueueError`].
     pub async fn outbox_depth(&self, now_ms: i64) -> Result<(u64, i64), QueueError> {
-        let text = "SELECT COUNT(*) AS waiting, MIN(leaves_at) AS oldest FROM outbox WHERE sent_at IS NULL";
-        let row = sqlx::query(text).fetch_one(&self.pool).await?;
+        let row = sqlx::query(DEPTH).fetch_one(&self.pool).await?;
         let waiting = u64::try_from(row.try_get::<i64, _>("waiting")?).unwrap_or(0);
         let oldest: Option<i64> = row.try_get("oldest")?;
         Ok((waiting, oldest.map_or(0, |oldest| (now_ms - oldest).max(0))))

@@ -39,6 +39,8 @@ pub struct Rules {
     pub lockout_after: u32,
     /// For how long.
     pub lockout_ms: i64,
+    /// Largest SQLite file, bytes; a Postgres has bounds of its own.
+    pub max_bytes: Option<u64>,
 }
 
 impl Default for Rules {
@@ -58,6 +60,7 @@ impl Default for Rules {
             session_absolute_ms: 12 * 60 * MINUTE,
             lockout_after: 5,
             lockout_ms: 15 * MINUTE,
+            max_bytes: None,
         }
     }
 }

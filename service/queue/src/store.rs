@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::any::{AnyPoolOptions, install_default_drivers};
-use sqlx::{Any, AnyConnection, AnyPool, Executor, Transaction};
+use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Connection, Executor, Transaction};
 use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore};
 
 use crate::error::QueueError;
@@ -55,14 +55,24 @@ impl Queue {
     pub async fn open(url: &str, rules: Rules) -> Result<Self, QueueError> {
         install_default_drivers();
         let (dialect, url) = address(url)?;
+        let pages =
+            rules.max_bytes.map(|bytes| format!("PRAGMA max_page_count = {}", (bytes / PAGE_BYTES).max(1)));
         let options = AnyPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(ACQUIRE_WITHIN);
         let options = options.after_connect(move |connection, _| {
+            let pages = pages.clone().filter(|_| dialect == Dialect::Sqlite);
             Box::pin(async move {
-                if dialect == Dialect::Sqlite {
-                    connection.execute(PRAGMAS).await?;
+                connection.execute(if dialect == Dialect::Sqlite { PRAGMAS } else { SETTINGS }).await?;
+                if let Some(pages) = pages {
+                    connection.execute(AssertSqlSafe(pages)).await?;
                 }
                 Ok(())
             })
+        });
+        // A full SQLite ends a transaction by itself, and the driver's count of them is wrong then: such a connection
+        // could never begin one again.
+        let options = options.before_acquire(|connection, _| {
+            let is_clean = !connection.is_in_transaction();
+            Box::pin(async move { Ok(is_clean) })
         });
         let pool = options.connect(&url).await?;
         let queue = Self {
@@ -81,13 +91,22 @@ impl Queue {
         &self.rules
     }
 
-    /// One question to the database, for health.
+    /// Whether it takes a write: one that needs room, takes the locks of an action, and leaves nothing. For health: a
+    /// database that is locked or full still answers questions.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub async fn ping(&self) -> Result<(), QueueError> {
-        sqlx::query("SELECT seq FROM audit_head").fetch_one(&self.pool).await?;
-        Ok(())
+    pub async fn probe(&self) -> Result<(), QueueError> {
+        let mut write = self.write().await?;
+        // No such row; in Postgres it waits for who has locked the table.
+        sqlx::query("UPDATE alerts SET version = version WHERE alert_id = ''")
+            .execute(write.connection())
+            .await?;
+        let text = "INSERT INTO drafts (alert_id, author, text, at) VALUES ('', '', $1, 0) \
+                    ON CONFLICT (alert_id, author) DO UPDATE SET text = excluded.text";
+        sqlx::query(text).bind("x".repeat(PROBE_BYTES)).execute(write.connection()).await?;
+        sqlx::query("DELETE FROM drafts WHERE alert_id = ''").execute(write.connection()).await?;
+        write.commit().await
     }
 
     /// Closes the connections: what runs ends first.
@@ -122,13 +141,26 @@ impl Write {
 
     /// Makes it so.
     pub(crate) async fn commit(self) -> Result<(), QueueError> {
-        Ok(self.tx.commit().await?)
+        self.tx.commit().await.map_err(|error| match error {
+            // The database itself says that it did not.
+            error @ sqlx::Error::Database(_) => error.into(),
+            other => QueueError::Uncertain(other.to_string()),
+        })
     }
 }
 
 /// The journal lets readers go on while somebody writes; FULL: an action that was acknowledged survives a loss of power.
 const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 3000; \
                        PRAGMA foreign_keys = ON;";
+
+/// Who locks a table for long is not waited for longer than SQLite waits for a writer.
+const SETTINGS: &str = "SET lock_timeout = '3s'";
+
+/// A page of SQLite, since 2016.
+const PAGE_BYTES: u64 = 4_096;
+
+/// More than a page, so that a probe needs room.
+const PROBE_BYTES: usize = 16 << 10;
 
 fn address(url: &str) -> Result<(Dialect, String), QueueError> {
     match url.split_once(':') {

@@ -330,7 +330,9 @@ impl Queue {
 /// What concerns one alert is told; what concerns the database ends it all.
 fn told<T>(outcome: Result<T, QueueError>) -> Result<Result<T, QueueError>, QueueError> {
     match outcome {
-        Err(error @ (QueueError::Unavailable(_) | QueueError::Damaged(_))) => Err(error),
+        Err(error @ (QueueError::Unavailable(_) | QueueError::Uncertain(_) | QueueError::Damaged(_))) => {
+            Err(error)
+        }
         outcome => Ok(outcome),
     }
 }

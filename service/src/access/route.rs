@@ -122,7 +122,10 @@ pub fn find(method: &str, path: &str) -> Found {
     static TABLE: [Route; 55] = ROUTES;
     let method = if method == "HEAD" { "GET" } else { method };
     let mut methods = Vec::new();
-    for route in TABLE.iter().filter(|route| fits(route.path, path)) {
+    // A path that stands in the table itself is no name in another's pattern: axum sees it so too.
+    let is_literal = TABLE.iter().any(|route| route.path == path);
+    let fitting = |route: &&Route| if is_literal { route.path == path } else { fits(route.path, path) };
+    for route in TABLE.iter().filter(fitting) {
         if route.method == method {
             return Found::Route(route);
         }

@@ -379,6 +379,8 @@ fn the_table_finds_every_route_and_nothing_else() {
         assert!(matches!(find("PATCH", &path), Found::Methods(methods) if !methods.is_empty()));
     }
     assert_eq!(find("HEAD", "/livez"), find("GET", "/livez"));
+    // Not an alert of this id.
+    assert_eq!(find("GET", "/v1/alerts/claim-next"), Found::Methods(vec!["POST"]));
     assert_eq!(find("DELETE", "/v1/lists"), Found::Methods(vec!["GET", "HEAD", "POST"]));
     for path in [
         "",

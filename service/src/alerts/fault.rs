@@ -13,6 +13,18 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// When to come again while it does not answer, seconds.
 const RETRY_S: u32 = 2;
 
+/// How long one of our own threads waits for an answer; a question that hangs is asked again.
+const ANSWER_US_WITHIN: Duration = Duration::from_secs(10);
+
+/// An answer of the database to one of ourselves: in time, or that it is not.
+///
+/// # Errors
+/// See [`QueueError`]; `Uncertain` when it takes too long.
+pub async fn bounded<T>(asked: impl Future<Output = Result<T, QueueError>>) -> Result<T, QueueError> {
+    let answer = tokio::time::timeout(ANSWER_US_WITHIN, asked).await;
+    answer.unwrap_or_else(|_| Err(QueueError::Uncertain("it took too long".to_owned())))
+}
+
 /// An answer of the database, or the problem that it is.
 ///
 /// # Errors
@@ -20,12 +32,17 @@ const RETRY_S: u32 = 2;
 pub async fn within<T>(asked: impl Future<Output = Result<T, QueueError>>) -> Result<T, Problem> {
     match tokio::time::timeout(ANSWER_WITHIN, asked).await {
         Ok(answer) => answer.map_err(problem),
-        Err(_) => Err(Problem::of(Code::QueueUnavailable)
-            .detail(
-                "The queue's database took too long; whether something was saved is not known. Look again.",
-            )
-            .retry_after(RETRY_S)),
+        Err(_) => Err(uncertain("it took too long")),
     }
+}
+
+/// The database did not say whether it did it.
+fn uncertain(why: &str) -> Problem {
+    Problem::of(Code::QueueUnavailable)
+        .detail(format!(
+            "The queue's database did not answer in time: {why}. Whether something was saved is not known. Look again."
+        ))
+        .retry_after(RETRY_S)
 }
 
 /// The database is away.
@@ -54,6 +71,10 @@ pub fn problem(error: QueueError) -> Problem {
         QueueError::Unavailable(why) => {
             tracing::warn!(why, "the queue's database does not answer");
             unavailable(&why)
+        }
+        QueueError::Uncertain(why) => {
+            tracing::warn!(why, "the queue's database broke off at the end of an action");
+            uncertain(&why)
         }
         QueueError::Damaged(why) => {
             tracing::error!(why, "the queue's database holds what it should not");

@@ -17,11 +17,13 @@ use schemas::payment::Label;
 use schemas::reject::{Reject, RejectCode};
 use tokio::runtime::Handle;
 
+use super::fault::bounded;
+use super::standing::{Filling, Part};
 use super::{AGAIN_AFTER, Desk, pause};
 use crate::clock::{Clock, SystemClock};
 use crate::config::RegistryConfig;
+use crate::indexer::begin_at;
 use crate::indexer::reader::{Reader, Record, Taken as Polled};
-use crate::indexer::{Progress, begin_at};
 use crate::registry::Answer;
 use crate::registry::client::RegistryClient;
 use crate::stream::kafka::KafkaOptions;
@@ -30,7 +32,7 @@ use crate::stream::kafka::KafkaOptions;
 const BATCH: (usize, Duration) = (500, Duration::from_millis(100));
 
 /// Which topic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// Alerts.
     Alerts,
@@ -41,6 +43,15 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// What it holds.
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Alerts => "alerts",
+            Kind::Labels => "labels",
+            Kind::Missed => "alerts that were missed",
+        }
+    }
+
     /// Its thread's name.
     pub fn thread(self) -> &'static str {
         match self {
@@ -80,9 +91,10 @@ impl Filler {
         runtime: Handle,
         stop: Arc<AtomicBool>,
     ) -> anyhow::Result<Self> {
+        let progress = Arc::clone(&desk.standing.filling(kind).progress);
         Ok(Self {
             kind,
-            reader: Reader::new(kafka, &topic, kind.thread(), Arc::new(Progress::default()))?,
+            reader: Reader::new(kafka, &topic, kind.thread(), progress)?,
             topic,
             registry: RegistryClient::new(&registry.url, registry.timeout.std())?,
             schemas: HashMap::new(),
@@ -100,6 +112,7 @@ impl Filler {
         let mut is_reading = false;
         let mut records = Vec::with_capacity(BATCH.0);
         while !self.stopped() {
+            self.filling().turns();
             let Some(queue) = self.desk.queue.load_full() else {
                 pause(&self.stop, AGAIN_AFTER);
                 continue;
@@ -127,22 +140,45 @@ impl Filler {
         self.stop.load(Ordering::Relaxed)
     }
 
+    fn filling(&self) -> &Filling {
+        self.desk.standing.filling(self.kind)
+    }
+
+    /// How the database took it.
+    fn met(&self, error: Option<&QueueError>) {
+        self.desk.standing.met(Part::Filler(self.kind), error.map(ToString::to_string));
+    }
+
+    /// What is waited for beside the database, or nothing.
+    fn waits_for(&self, why: Option<&str>) {
+        if self.filling().progress.waits_for(why.map(str::to_owned))
+            && let Some(why) = why
+        {
+            tracing::warn!(why, topic = self.topic, "the queue waits");
+        }
+    }
+
     /// Begins to read where the database says; `false` when somebody does not answer.
     fn begin(&mut self, queue: &Queue) -> bool {
-        let known = match self.runtime.block_on(queue.offsets(&self.topic)) {
+        let known = match self.runtime.block_on(bounded(queue.offsets(&self.topic))) {
             Ok(known) => known,
             Err(error) => {
-                self.desk.stands(Some(error.to_string()));
+                self.met(Some(&error));
                 return false;
             }
         };
+        self.met(None);
         let retained = match self.reader.retained(|| self.stop.load(Ordering::Relaxed)) {
             Ok(retained) => retained,
             Err(why) => {
-                tracing::debug!(why, topic = self.topic, "the queue waits for its topic");
+                if !self.stopped() {
+                    self.waits_for(Some(&why));
+                }
                 return false;
             }
         };
+        self.waits_for(None);
+        self.filling().progress.ends(retained.iter().map(|(partition, held)| (*partition, held.next)));
         let mut from = BTreeMap::new();
         for (partition, retained) in &retained {
             let fence = known.get(partition).copied();
@@ -159,6 +195,7 @@ impl Filler {
             }
             from.insert(*partition, at);
         }
+        self.filling().progress.indexed(from.clone());
         self.next = known;
         match self.reader.assign(&from) {
             Ok(()) => true,
@@ -185,15 +222,19 @@ impl Filler {
                 let span = Span { topic: &topic, partition, from, next: last + 1 };
                 match self.apply(queue, &span, &found) {
                     Ok(Taken::Now) => {
+                        self.met(None);
                         self.next.insert(partition, last + 1);
+                        self.filling().progress.indexed([(partition, last + 1)].into());
                         break;
                     }
                     Ok(Taken::Elsewhere(next)) => {
+                        self.met(None);
                         tracing::debug!(next, partition, topic, "another process has taken it in");
                         return false;
                     }
                     Err(error) => {
-                        self.desk.stands(Some(error.to_string()));
+                        self.met(Some(&error));
+                        self.look_at_ends();
                         pause(&self.stop, AGAIN_AFTER);
                     }
                 }
@@ -205,14 +246,22 @@ impl Filler {
         true
     }
 
+    /// Looks how far it is behind: the consumer, which says it otherwise, is not polled while the database is away.
+    fn look_at_ends(&self) {
+        self.filling().turns();
+        if let Ok(retained) = self.reader.retained(|| self.stopped()) {
+            self.filling().progress.ends(retained.iter().map(|(partition, held)| (*partition, held.next)));
+        }
+    }
+
     fn apply(&self, queue: &Queue, span: &Span<'_>, found: &Found) -> Result<Taken, QueueError> {
         let now_ms = self.clock.now().wall_ms;
-        self.runtime.block_on(async {
+        self.runtime.block_on(bounded(async {
             match found {
                 Found::Alerts(alerts) => queue.take_alerts(span, alerts, now_ms).await,
                 Found::Labels(labels) => queue.take_labels(span, labels, now_ms).await,
             }
-        })
+        }))
     }
 
     /// What the records say; `None` when it is to stop.
@@ -251,13 +300,15 @@ impl Filler {
             }
             match self.runtime.block_on(self.registry.ask(id)) {
                 Answer::Text(text) => {
+                    self.waits_for(None);
                     self.schemas.insert(id, check_schema(&text).map(Arc::new));
                 }
                 Answer::Unknown => {
                     return Some(Err(Reject::new(RejectCode::SchemaUnknown, format!("no schema {}", id.0))));
                 }
                 Answer::Unavailable(why) => {
-                    tracing::debug!(why, "the queue waits for the registry");
+                    self.waits_for(Some(&format!("the schema registry: {why}")));
+                    self.filling().turns();
                     pause(&self.stop, AGAIN_AFTER);
                 }
             }

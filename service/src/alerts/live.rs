@@ -110,7 +110,7 @@ pub async fn events(
     let actor = Actor::of(&who);
     let news = office.looking.news.subscribe();
     let look = alert_id.map(|id| Look::begin(&office.looking, id, actor.seat().name.to_owned()));
-    let mut standing = office.desk.standing();
+    let mut standing = office.desk.standing().told();
     standing.mark_changed();
     let feed = Feed { changes: office.desk.changes(), news, standing, look };
     let events = stream::unfold(feed, |mut feed| async move {

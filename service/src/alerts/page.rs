@@ -2,7 +2,7 @@
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
@@ -42,8 +42,12 @@ pub(super) fn sign_in(next: &str, why: Option<&str>) -> String {
 /// A problem as a page.
 pub(super) fn problem(problem: &Problem) -> Response {
     let facts = problem.code().facts();
-    (facts.status, Html(pages::problem(facts.title, facts.meaning, facts.status.as_u16(), None)))
-        .into_response()
+    let page = Html(pages::problem(facts.title, facts.meaning, facts.status.as_u16(), None));
+    let mut response = (facts.status, page).into_response();
+    if let Some(after) = problem.clone().into_response().headers().get(header::RETRY_AFTER) {
+        response.headers_mut().insert(header::RETRY_AFTER, after.clone());
+    }
+    response
 }
 
 /// A page, or the problem as one.
@@ -78,7 +82,7 @@ impl Office {
             chargebacks: may(Scope::Chargebacks),
         };
         let person = Signed { name: who.actor(), roles, csrf, may };
-        Shell { now_ms: self.now_ms(), person, database: self.desk.standing().borrow().clone() }
+        Shell { now_ms: self.now_ms(), person, database: self.desk.standing().wrong() }
     }
 
     async fn list_view(&self, who: &Who, query: Option<&str>) -> Result<ListView, Problem> {

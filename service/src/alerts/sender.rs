@@ -6,11 +6,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use queue::{Effect, OutboxRow, Queue};
+use queue::{Effect, OutboxRow, Queue, QueueError};
 use schemas::payment::{Label, LabelSource};
 use schemas::time::EventTime;
 
 use super::Desk;
+use super::fault::bounded;
+use super::standing::Part;
 use crate::clock::{Clock, SystemClock};
 use crate::lists::{ListBook, NewEntry};
 use crate::policy::ListKind;
@@ -30,7 +32,7 @@ pub async fn run(desk: Arc<Desk>, rest: Arc<Rest>, lists: Arc<ListBook>) {
     let clock = SystemClock::default();
     loop {
         let done = match desk.queue.load_full() {
-            Some(queue) => turn(&queue, &rest, &lists, &clock).await,
+            Some(queue) => turn(&desk, &queue, &rest, &lists, &clock).await,
             None => Ok(0),
         };
         let pause = match done {
@@ -46,12 +48,13 @@ pub async fn run(desk: Arc<Desk>, rest: Arc<Rest>, lists: Arc<ListBook>) {
 }
 
 async fn turn(
+    desk: &Desk,
     queue: &Queue,
     rest: &Rest,
     lists: &Arc<ListBook>,
     clock: &SystemClock,
 ) -> Result<usize, String> {
-    let rows = queue.outbox(BATCH, clock.now().wall_ms).await.map_err(|error| error.to_string())?;
+    let rows = met(desk, bounded(queue.outbox(BATCH, clock.now().wall_ms)).await)?;
     let mut sent = Vec::with_capacity(rows.len());
     let mut failed = None;
     for OutboxRow { seq, effect } in rows {
@@ -61,9 +64,16 @@ async fn turn(
         }
     }
     if !sent.is_empty() {
-        queue.sent(&sent, clock.now().wall_ms).await.map_err(|error| error.to_string())?;
+        met(desk, bounded(queue.sent(&sent, clock.now().wall_ms)).await)?;
     }
     failed.map_or(Ok(sent.len()), Err)
+}
+
+/// Says how the database took it.
+fn met<T>(desk: &Desk, answer: Result<T, QueueError>) -> Result<T, String> {
+    let answer = answer.map_err(|error| error.to_string());
+    desk.standing.met(Part::Sender, answer.as_ref().err().cloned());
+    answer
 }
 
 async fn carry_out(effect: Effect, rest: &Rest, lists: &Arc<ListBook>, now_ms: i64) -> Result<(), String> {

@@ -1,19 +1,22 @@
-//! `tripline audit verify`: reads the whole audit log, and says what is wrong with it.
+//! `tripline audit verify`: reads the whole audit log, compares it with the ends that its topic kept, and says what is
+//! wrong with it. Without brokers it compares the log with itself, and says so.
 
 use std::io::Write;
 
 use anyhow::{Context, anyhow};
-use queue::{Anchor, FindingKind};
-use serde_json::json;
+use queue::{Anchor, FindingKind, Verification};
+use serde_json::{Value, json};
 
-use super::user::{open, refused};
+use super::user::{open_of, refused};
+use crate::alerts::anchor::{self, Heads, Kept};
 use crate::cli::{CommandError, ConfigArgs};
+use crate::worker;
 
 /// What `audit verify` is told.
 #[derive(Debug, clap::Args)]
 pub struct VerifyArgs {
     /// A head that was printed before and kept elsewhere: it finds who computed the chain anew; may be given again
-    #[arg(long = "anchor", value_name = "SEQ:HASH", value_parser = anchor)]
+    #[arg(long = "anchor", value_name = "SEQ:HASH", value_parser = anchor_of)]
     pub anchors: Vec<Anchor>,
     /// Says it as JSON
     #[arg(long)]
@@ -23,7 +26,7 @@ pub struct VerifyArgs {
     pub config: ConfigArgs,
 }
 
-fn anchor(text: &str) -> Result<Anchor, String> {
+fn anchor_of(text: &str) -> Result<Anchor, String> {
     let read = || {
         let (seq, hash) = text.split_once(':')?;
         let is_hash = hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -37,27 +40,73 @@ fn anchor(text: &str) -> Result<Anchor, String> {
 /// # Errors
 /// That something is wrong with it, or that the database does not answer.
 pub fn verify(args: &VerifyArgs) -> Result<(), CommandError> {
-    let (runtime, queue) = open(&args.config)?;
-    let found = runtime.block_on(queue.verify_audit(&args.anchors)).map_err(refused)?;
-    let head = found.head.as_ref().map(|head| format!("{}:{}", head.seq, head.hash));
+    let setup = args.config.load()?;
+    let (runtime, queue) = open_of(&setup)?;
+    // Before the log is read: it has all that was anchored by then.
+    let topic = setup.config.kafka.audit_heads.clone();
+    let heads = Heads {
+        topic: topic.clone(),
+        kafka: worker::options(&setup, "audit-verify".to_owned()),
+        registry: setup.config.registry.clone(),
+        config: setup.config.queue.anchors,
+    };
+    let kept = anchor::kept(&heads, runtime.handle());
+    let from_topic = kept.as_ref().map_or(&[][..], |kept| &kept.anchors);
+    let anchors = [args.anchors.as_slice(), from_topic].concat();
+    let found = runtime.block_on(queue.verify_audit(&anchors)).map_err(refused)?;
     let mut out = std::io::stdout().lock();
     if args.json {
-        let findings = found.findings.iter().map(|one| json!({ "seq": one.seq, "finding": word(one.kind) }));
-        let said = json!({ "entries": found.entries, "anchors": found.anchors, "head": head,
-            "findings": findings.collect::<Vec<_>>() });
-        writeln!(out, "{said}").context("standard output")?;
+        writeln!(out, "{}", as_json(&found, &topic, &kept)).context("standard output")?;
     } else {
-        writeln!(out, "{} entries, {} anchors compared", found.entries, found.anchors)
-            .context("standard output")?;
-        writeln!(out, "head {}", head.as_deref().unwrap_or("none")).context("standard output")?;
-        for one in &found.findings {
-            writeln!(out, "entry {}: {}", one.seq, meaning(one.kind)).context("standard output")?;
-        }
+        say(&mut out, &found, &topic, &kept).context("standard output")?;
     }
     match found.findings.len() {
         0 => Ok(()),
         wrong => Err(anyhow!("the audit log was tampered with: {wrong} findings").into()),
     }
+}
+
+fn head(found: &Verification) -> Option<String> {
+    found.head.as_ref().map(|head| format!("{}:{}", head.seq, head.hash))
+}
+
+fn as_json(found: &Verification, topic: &str, kept: &anyhow::Result<Kept>) -> Value {
+    let findings = found.findings.iter().map(|one| json!({ "seq": one.seq, "finding": word(one.kind) }));
+    let of_topic = match kept {
+        Ok(kept) => json!({ "topic": topic, "anchors": kept.anchors.len(), "unreadable": kept.unreadable }),
+        Err(error) => json!({ "topic": topic, "not_compared": format!("{error:#}") }),
+    };
+    json!({ "entries": found.entries, "anchors": found.anchors, "anchored": of_topic, "head": head(found),
+        "findings": findings.collect::<Vec<_>>() })
+}
+
+fn say(
+    out: &mut impl Write,
+    found: &Verification,
+    topic: &str,
+    kept: &anyhow::Result<Kept>,
+) -> std::io::Result<()> {
+    writeln!(out, "{} entries, {} anchors compared", found.entries, found.anchors)?;
+    match kept {
+        Ok(Kept { anchors, unreadable: 0 }) => writeln!(out, "{} of them from topic {topic}", anchors.len())?,
+        Ok(Kept { anchors, unreadable }) => {
+            writeln!(
+                out,
+                "{} of them from topic {topic}, which has {unreadable} records that are none",
+                anchors.len()
+            )?;
+        }
+        Err(error) => writeln!(
+            out,
+            "NOT compared with topic {topic}: {error:#}. An end that was cut off, or a log that was made anew, is not \
+             found without it"
+        )?,
+    }
+    writeln!(out, "head {}", head(found).as_deref().unwrap_or("none"))?;
+    for one in &found.findings {
+        writeln!(out, "entry {}: {}", one.seq, meaning(one.kind))?;
+    }
+    Ok(())
 }
 
 fn word(kind: FindingKind) -> &'static str {

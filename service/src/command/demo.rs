@@ -35,7 +35,7 @@ pub fn run(listen: SocketAddr, lasts: Option<DurationMs>, rate: f64) -> Result<(
         tempfile::Builder::new().prefix("tripline-demo-").tempdir().context("a folder for the demo")?;
     let config = unpack(folder.path()).context("a folder for the demo")?;
     let runtime = Runtime::new().context("the runtime")?;
-    let topics = ["transactions", "labels", "decisions", "alerts", "dead-letters"];
+    let topics = ["transactions", "labels", "decisions", "alerts", "dead-letters", "audit-heads"];
     let broker = Broker::start(topics.map(str::to_owned).to_vec())?;
     let registry = start_registry(&runtime)?;
     let sets = [
@@ -84,8 +84,8 @@ pub fn run(listen: SocketAddr, lasts: Option<DurationMs>, rate: f64) -> Result<(
 
 fn start_registry(runtime: &Runtime) -> anyhow::Result<SocketAddr> {
     let kafka = ["transactions", "labels", "decisions", "alerts", "dead-letters"];
-    let subjects =
-        kafka.into_iter().zip(Contract::ALL).map(|(topic, contract)| (format!("{topic}-value"), contract));
+    let topics = kafka.into_iter().zip(Contract::ALL).chain([("audit-heads", Contract::AuditHead)]);
+    let subjects = topics.map(|(topic, contract)| (format!("{topic}-value"), contract));
     let router = registry::router(Arc::new(subjects.collect()));
     let listener =
         runtime.block_on(TcpListener::bind("127.0.0.1:0")).context("the demo's schema registry")?;

@@ -15,6 +15,7 @@ use tokio::runtime::Runtime;
 use crate::access::Role;
 use crate::cli::{CommandError, ConfigArgs};
 use crate::clock::{Clock, SystemClock};
+use crate::config::Setup;
 
 /// Who is in the audit log for what is done here: whoever may run this on the machine.
 const ACTOR: &str = "command line";
@@ -108,7 +109,11 @@ pub fn disable(args: &NameArgs) -> Result<(), CommandError> {
 
 /// The queue of a config.
 pub(super) fn open(config: &ConfigArgs) -> Result<(Runtime, Queue), CommandError> {
-    let setup = config.load()?;
+    open_of(&config.load()?)
+}
+
+/// The queue of a config that is read.
+pub(super) fn open_of(setup: &Setup) -> Result<(Runtime, Queue), CommandError> {
     let runtime = Runtime::new().context("the runtime")?;
     let queue = runtime.block_on(Queue::open(&setup.config.queue.url, setup.config.queue.rules.clone()));
     Ok((runtime, queue.map_err(refused)?))

@@ -44,6 +44,8 @@ pub struct KafkaConfig {
     pub alerts: String,
     /// Dead letters out.
     pub dead_letters: String,
+    /// Ends of the queue's audit log out.
+    pub audit_heads: String,
     /// How long a silent instance keeps its partitions.
     pub session_timeout: DurationMs,
     /// Further properties of librdkafka, with the secrets from the environment in them.
@@ -71,6 +73,7 @@ impl KafkaConfig {
         let decisions = topics.name(&mut section, "decisions");
         let alerts = topics.name(&mut section, "alerts");
         let dead_letters = topics.name(&mut section, "dead_letters");
+        let audit_heads = topics.name(&mut section, "audit_heads");
         let session_timeout = session_timeout(&mut section);
         let properties = properties(section.section("properties"), env);
         Some(Self {
@@ -81,6 +84,7 @@ impl KafkaConfig {
             decisions: decisions?,
             alerts: alerts?,
             dead_letters: dead_letters?,
+            audit_heads: audit_heads?,
             session_timeout: session_timeout?,
             properties,
         })

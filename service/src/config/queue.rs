@@ -5,9 +5,12 @@ use std::path::Path;
 use queue::{LabelClock, Rules};
 use schemas::document::Section;
 use schemas::mapping::PaymentMapping;
-use schemas::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
+use schemas::time::{DAY_MS, DurationMs, HOUR_MS, MINUTE_MS, SECOND_MS};
 
 use super::read::{time, whole};
+
+/// What a SQLite file can have, about: 16 TiB.
+const MOST_MIB: i64 = 16 << 20;
 
 /// The analysts' queue.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +21,17 @@ pub struct QueueConfig {
     pub url: String,
     /// Times and bounds.
     pub rules: Rules,
+    /// When the end of the audit log goes to its topic.
+    pub anchors: AnchorConfig,
+}
+
+/// When the end of the audit log goes to its topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AnchorConfig {
+    /// So long after it moved.
+    pub every: DurationMs,
+    /// Or earlier, after so many entries.
+    pub entries: i64,
 }
 
 impl QueueConfig {
@@ -55,6 +69,12 @@ impl QueueConfig {
         let absolute = time(&mut section, "session_absolute", MINUTE_MS..=30 * DAY_MS);
         let lockout_after = whole(&mut section, "lockout_after", 1..=1_000);
         let lockout = time(&mut section, "lockout", SECOND_MS..=DAY_MS);
+        let every = time(&mut section, "anchor_every", SECOND_MS..=DAY_MS);
+        let entries = whole(&mut section, "anchor_entries", 1..=1_000_000);
+        let max_mib: Option<i64> = section.optional("max_mib");
+        if let Some(mib) = max_mib.filter(|mib| !(1..=MOST_MIB).contains(mib)) {
+            section.report("max_mib", mib.to_string(), format!("1 to {MOST_MIB}; leave it out for no bound"));
+        }
         let rules = Rules {
             entity: entity?,
             due_ms: due?.0,
@@ -69,8 +89,10 @@ impl QueueConfig {
             session_absolute_ms: absolute?.0,
             lockout_after: u32::try_from(lockout_after?).ok()?,
             lockout_ms: lockout?.0,
+            max_bytes: max_mib.and_then(|mib| u64::try_from(mib.min(MOST_MIB) << 20).ok()),
         };
-        Some(Self { enabled: enabled?, url: url?, rules })
+        let anchors = AnchorConfig { every: every?, entries: i64::try_from(entries?).ok()? };
+        Some(Self { enabled: enabled?, url: url?, rules, anchors })
     }
 }
 

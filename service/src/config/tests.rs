@@ -34,7 +34,7 @@ window = "7d"
 "#;
 
 /// Keys that are read and have no default.
-const WITHOUT_DEFAULT: [&str; 18] = [
+const WITHOUT_DEFAULT: [&str; 19] = [
     "reconcile.corrections",
     "reconcile.missed_alerts",
     "archive.keep",
@@ -53,6 +53,7 @@ const WITHOUT_DEFAULT: [&str; 18] = [
     "queue.entity",
     "queue.second_person_minor",
     "queue.second_person_bulk",
+    "queue.max_mib",
 ];
 
 /// A folder with the three files.

@@ -71,11 +71,11 @@ impl Progress {
         }
     }
 
-    pub(super) fn indexed(&self, next: BTreeMap<i32, i64>) {
+    pub(crate) fn indexed(&self, next: BTreeMap<i32, i64>) {
         self.indexed.send_modify(|indexed| indexed.extend(next));
     }
 
-    pub(super) fn ends(&self, ends: impl IntoIterator<Item = (i32, i64)>) {
+    pub(crate) fn ends(&self, ends: impl IntoIterator<Item = (i32, i64)>) {
         locked(&self.ends).extend(ends);
     }
 
@@ -88,7 +88,7 @@ impl Progress {
     }
 
     /// Whether it is another than before.
-    pub(super) fn waits_for(&self, why: Option<String>) -> bool {
+    pub(crate) fn waits_for(&self, why: Option<String>) -> bool {
         let mut waits_for = locked(&self.waits_for);
         let other = *waits_for != why;
         *waits_for = why;

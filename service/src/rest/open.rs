@@ -101,6 +101,7 @@ impl Rest {
             registry: client.clone(),
             mapping: Arc::clone(&config.mapping),
             entities: config.mapping.entities.iter().map(|entity| entity.name.clone()).collect(),
+            has_queue: config.queue.enabled,
             reconciliations: config.reconcile.path.clone(),
             models: config.models.as_ref().map(|models| models.path.clone()),
             reader: kafka.reader(),

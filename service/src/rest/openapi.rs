@@ -9,12 +9,34 @@ use std::sync::Arc;
 
 use super::Rest;
 use super::route::{BATCH, no_schema};
+use crate::alerts;
 use crate::http::answer::{Code, Problem};
 
 /// The document as of now.
 pub async fn document(State(rest): State<Arc<Rest>>) -> Result<Json<Value>, Problem> {
     let bodies = rest.bodies.get().ok_or_else(no_schema)?;
-    Ok(Json(describe(bodies.reader.json_schema(), &bodies.reader.example(), &rest.entities)))
+    let mut document = describe(bodies.reader.json_schema(), &bodies.reader.example(), &rest.entities);
+    if rest.has_queue {
+        with_queue(&mut document);
+    }
+    Ok(Json(document))
+}
+
+/// The analysts' routes beside the callers'.
+fn with_queue(document: &mut Value) {
+    if let Some(schemas) = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut) {
+        schemas.extend(alerts::describe::schemas());
+    }
+    if let Some(paths) = document.pointer_mut("/paths").and_then(Value::as_object_mut) {
+        alerts::describe::describe(&mut |method, path, operation| put(paths, method, path, operation));
+    }
+}
+
+fn put(paths: &mut Map<String, Value>, method: &str, path: &str, operation: Value) {
+    let entry = paths.entry(path.to_owned()).or_insert_with(|| json!({}));
+    if let Some(entry) = entry.as_object_mut() {
+        entry.insert(method.to_ascii_lowercase(), operation);
+    }
 }
 
 fn describe(payment: Value, example: &Value, entities: &[String]) -> Value {
@@ -63,12 +85,7 @@ fn paths(example: &Value, entities: &[String]) -> Value {
     let score = [asked.as_slice(), &[parameter("idempotency")]].concat();
     let batch = json!({ "type": "array", "items": payment, "minItems": 1, "maxItems": BATCH });
     let mut paths = Map::new();
-    let mut add = |method: &str, path: &str, operation: Value| {
-        let entry = paths.entry(path.to_owned()).or_insert_with(|| json!({}));
-        if let Some(entry) = entry.as_object_mut() {
-            entry.insert(method.to_ascii_lowercase(), operation);
-        }
-    };
+    let mut add = |method: &str, path: &str, operation: Value| put(&mut paths, method, path, operation);
     add(
         "POST",
         "/v1/score",
@@ -102,7 +119,7 @@ fn paths(example: &Value, entities: &[String]) -> Value {
 }
 
 /// The answers of an operation: 200 with a schema, and problems by status.
-pub(super) fn responses(schema: &str, codes: &[Code]) -> Value {
+pub fn responses(schema: &str, codes: &[Code]) -> Value {
     let always = [
         Code::Unauthenticated,
         Code::KeyMalformed,
@@ -137,7 +154,7 @@ pub(super) fn responses(schema: &str, codes: &[Code]) -> Value {
 }
 
 /// The refusals of a body that can be wrong in every way.
-pub(super) const OF_A_BODY: [Code; 8] = [
+pub const OF_A_BODY: [Code; 8] = [
     Code::MalformedJson,
     Code::InvalidRequest,
     Code::BodyTooSlow,
@@ -163,7 +180,7 @@ fn headers(status: u16) -> Option<Value> {
 }
 
 /// Says where the id in an answer leads to: `(operation, its parameter)`, by a pointer into the answer.
-pub(super) fn linked(mut answers: Value, status: &str, id: &str, to: &[&str]) -> Value {
+pub fn linked(mut answers: Value, status: &str, id: &str, to: &[&str]) -> Value {
     let link = |operation: &&str| {
         let link =
             json!({ "operationId": operation, "parameters": { "id": format!("$response.body#/{id}") } });

@@ -19,12 +19,20 @@ pub enum Part {
     Rest,
     /// The listener of `/metrics` and the page.
     Http,
+    /// The analysts' queue: its database, and who fills it.
+    Queue,
 }
 
 impl Part {
     /// Every part.
-    pub const ALL: [Part; 6] =
-        [Part::Stream, Part::Store, Part::Models, Part::Registry, Part::Rest, Part::Http];
+    pub const ALL: [Part; 7] =
+        [Part::Stream, Part::Store, Part::Models, Part::Registry, Part::Rest, Part::Http, Part::Queue];
+
+    /// Whether payments cannot be decided without it. The queue is worked by people: a load balancer that took the
+    /// process out for its database's sake would stop decisions too.
+    pub fn decides(self) -> bool {
+        self != Part::Queue
+    }
 
     /// Its word in answers.
     pub fn as_str(self) -> &'static str {
@@ -35,6 +43,7 @@ impl Part {
             Part::Registry => "registry",
             Part::Rest => "rest",
             Part::Http => "http",
+            Part::Queue => "queue",
         }
     }
 }
@@ -65,7 +74,7 @@ pub struct PartState {
 /// How all parts stand, as `/readyz` says it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Readiness {
-    /// Whether every part works.
+    /// Whether every part works that decisions need.
     pub ready: bool,
     /// Each part.
     pub parts: Vec<PartState>,
@@ -104,8 +113,8 @@ impl Health {
     /// How all parts stand.
     pub fn readiness(&self) -> Readiness {
         let parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let parts: Vec<_> = parts.iter().map(|(part, standing)| state(*part, standing)).collect();
-        Readiness { ready: parts.iter().all(|part| part.ready), parts }
+        let ready = parts.iter().all(|(part, standing)| !part.decides() || *standing == Standing::Ready);
+        Readiness { ready, parts: parts.iter().map(|(part, standing)| state(*part, standing)).collect() }
     }
 }
 
@@ -135,5 +144,15 @@ mod tests {
         health.set(Part::Store, Standing::Ready);
         assert_eq!(health.dead(), Some((Part::Store, "damaged".to_owned())));
         assert_eq!(health.readiness().parts[2].reason.as_deref(), Some("damaged"));
+    }
+
+    #[test]
+    fn a_queue_that_does_not_work_is_told_and_stops_no_decision() {
+        let health = Health::new(&[Part::Stream, Part::Queue]);
+        health.set(Part::Stream, Standing::Ready);
+        health.set(Part::Queue, Standing::NotReady("the database: full".to_owned()));
+        let readiness = health.readiness();
+        assert!(readiness.ready && !readiness.parts[1].ready);
+        assert_eq!(readiness.parts[1].reason.as_deref(), Some("the database: full"));
     }
 }

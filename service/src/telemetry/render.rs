@@ -14,6 +14,7 @@ use schemas::reject::RejectCode;
 
 use super::latency::{Durations, shown};
 use super::{Counter, Kind, LabelOutcome, LookupAnswer, Metric, RestOutcome, Telemetry, process};
+use crate::alerts::QueueFigures;
 
 /// The media type of the text.
 pub const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -41,6 +42,7 @@ impl Collector for Telemetry {
         self.part_counters(&mut sheet)?;
         self.gauges(&mut sheet)?;
         self.rest_figures(&mut sheet)?;
+        self.queue_figures(&mut sheet)?;
         if let Some(figures) = process::figures() {
             sheet.gauge(Metric::ProcessResidentBytes, figures.resident_bytes)?;
             sheet.family(Metric::ProcessCpu)?.encode_counter(&figures.cpu_seconds, NO_EXEMPLAR)?;
@@ -80,6 +82,22 @@ impl Telemetry {
         sheet.gauge(Metric::IndexRows, figures.index_rows)?;
         sheet.counter(Metric::RulesBroken, figures.rules_broken)?;
         sheet.counter(Metric::ForeignDecisions, self.foreign.get())
+    }
+
+    fn queue_figures(&self, sheet: &mut Sheet<'_>) -> Result<(), Error> {
+        let QueueFigures { up, figures, lag, anchored } =
+            *self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        sheet.gauge(Metric::QueueUp, u64::from(up))?;
+        sheet.gauge(Metric::QueueOpen, figures.open)?;
+        sheet.gauge(Metric::QueueOldest, figures.oldest_ms.unsigned_abs() / 1_000)?;
+        let mut family = sheet.family(Metric::QueueLag)?;
+        for (topic, lag) in ["alerts", "labels"].into_iter().zip(lag) {
+            family.encode_family(&[("topic", topic)])?.encode_gauge(&lag)?;
+        }
+        sheet.gauge(Metric::QueueOutbox, figures.outbox)?;
+        sheet.gauge(Metric::QueueOverdue, figures.overdue_ms.unsigned_abs() / 1_000)?;
+        sheet.gauge(Metric::QueueAudited, figures.audited.unsigned_abs())?;
+        sheet.gauge(Metric::QueueAnchored, anchored.unsigned_abs())
     }
 
     fn part_counters(&self, sheet: &mut Sheet<'_>) -> Result<(), Error> {

@@ -1,5 +1,5 @@
 //! The analysts' queue from outside: its contract on a real Postgres, people who work it while the process is killed,
-//! a database that is away, and the pages in a real Chromium.
+//! and the pages in a real Chromium.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -11,7 +11,6 @@ use std::time::Duration;
 use harness::browser::browser;
 use harness::caller::{address, ask, client, open};
 use harness::kafka::{World, read};
-use harness::postgres::Postgres;
 use harness::process::{Process, binary, until};
 use harness::servers::{Servers, root};
 use reqwest::blocking::Client;
@@ -26,18 +25,18 @@ fn kills() -> usize {
 }
 
 /// A payment that is reviewed, on a card of its own.
-fn payment(id: &str) -> Value {
+pub fn payment(id: &str) -> Value {
     let now_ms = SystemClock::default().now().wall_ms;
     json!({"transaction_id": id, "event_time": now_ms, "amount_minor": 1_250, "currency": "EUR",
            "card_id": format!("card-{id}"), "merchant_id": "shop-1", "country": "DE"})
 }
 
-fn world(name: &str) -> World {
+pub fn world(name: &str) -> World {
     World::new(Servers::shared(), name, 2)
 }
 
 /// Tells the queue's part of the API something; status and body.
-fn tell(
+pub fn tell(
     client: &Client,
     base: &str,
     method: &str,
@@ -60,7 +59,7 @@ fn tell(
 }
 
 /// Decides payments over REST until there are so many alerts.
-fn raise(base: &str, from: usize, count: usize) {
+pub fn raise(base: &str, from: usize, count: usize) {
     let client = client();
     for n in from..from + count {
         let told = ask(&client, base, &World::key(), "", &payment(&format!("t{n}")), None).unwrap();
@@ -72,33 +71,48 @@ fn raise(base: &str, from: usize, count: usize) {
     });
 }
 
+/// Runs tests of the queue's own on a real Postgres; what they said. Which program has them is found by one of them.
+fn on_postgres(program: &str, one_of_them: &str, filter: &str) -> String {
+    let deps = std::env::current_exe().unwrap().parent().unwrap().to_owned();
+    let built = std::fs::read_dir(deps).unwrap().map(|entry| entry.unwrap().path()).filter(|path| {
+        let name = path.file_name().unwrap().to_string_lossy();
+        name.starts_with(&format!("{program}-")) && path.extension().is_none()
+    });
+    // The feature store has a contract of its own, and crates may share a name.
+    let has_it = |path: &std::path::PathBuf| {
+        let listed = Command::new(path).arg("--list").output().unwrap().stdout;
+        String::from_utf8_lossy(&listed).contains(one_of_them)
+    };
+    let newest = built.filter(has_it).max_by_key(|path| path.metadata().unwrap().modified().unwrap());
+    let found = newest.expect("the queue's tests are built: cargo build --release --workspace --all-targets");
+    let out = Command::new(found)
+        .args(["--nocapture", filter])
+        .env("TRIPLINE_POSTGRES", Servers::postgres().create_database("contract"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(out.status.success(), "{said}\n{}", String::from_utf8_lossy(&out.stderr));
+    said
+}
+
 #[test]
 fn i9_the_contract_holds_on_postgres() {
     if crate::fast() {
         return;
     }
-    let deps = std::env::current_exe().unwrap().parent().unwrap().to_owned();
-    let built = std::fs::read_dir(deps).unwrap().map(|entry| entry.unwrap().path()).filter(|path| {
-        let name = path.file_name().unwrap().to_string_lossy();
-        name.starts_with("contract-") && path.extension().is_none()
-    });
-    // The feature store has a contract of its own: the queue's is asked for one of its tests.
-    let is_queues = |path: &std::path::PathBuf| {
-        let listed = Command::new(path).arg("--list").output().unwrap().stdout;
-        String::from_utf8_lossy(&listed).contains("a_hundred_who_claim_at_once")
-    };
-    let newest = built.filter(is_queues).max_by_key(|path| path.metadata().unwrap().modified().unwrap());
-    let contract =
-        newest.expect("the queue's contract is built: cargo build --release --workspace --all-targets");
-    let out = Command::new(contract)
-        .arg("--nocapture")
-        .env("TRIPLINE_POSTGRES", Servers::postgres().create_database("contract"))
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&out.stdout);
-    assert!(out.status.success(), "{said}\n{}", String::from_utf8_lossy(&out.stderr));
+    let said = on_postgres("contract", "a_hundred_who_claim_at_once", "");
     assert!(said.contains("postgres: "), "it ran on SQLite only:\n{said}");
     said.lines().filter(|line| line.contains(" claims in ")).for_each(|line| println!("{line}"));
+}
+
+#[test]
+fn the_queries_go_by_indexes_on_postgres_too() {
+    if crate::fast() {
+        return;
+    }
+    let said = on_postgres("queue", "every_query_goes_by_an_index", "plans::");
+    assert!(said.contains("Postgres: "), "it ran on SQLite only:\n{said}");
+    said.lines().filter(|line| line.contains(" plans over ")).for_each(|line| println!("{line}"));
 }
 
 #[derive(Deserialize)]
@@ -236,46 +250,6 @@ fn i9_kill_9_under_those_who_work_on_postgres() {
     }
     let url = format!("queue.url=\"{}\"", Servers::postgres().create_database("queue"));
     killed("queue-postgres", &[&url]);
-}
-
-#[test]
-fn a_database_that_is_away_is_said_and_nothing_is_lost() {
-    if crate::fast() {
-        return;
-    }
-    let (world, own) = (world("queue-away"), Postgres::start());
-    let url = format!("queue.url=\"{}\"", own.create_database("queue"));
-    let mut process = world.serve(&[&url, "queue.entity=\"card\""], &[]);
-    let (base, client) = (address(&process), client());
-    open(&base, &World::key(), &payment("dry"));
-    raise(&base, 0, 5);
-    let (_, claimed) = tell(&client, &base, "POST", "/v1/alerts/claim-next", None, None).unwrap();
-    own.stop("KILL");
-    let path = format!("/v1/alerts/{}/resolve", claimed["alert_id"].as_str().unwrap());
-    let body = json!({ "disposition": "fraud", "reason": "card_copied" });
-    let version = claimed["version"].as_i64();
-    let (status, problem) = tell(&client, &base, "POST", &path, Some(&body), version).unwrap();
-    assert_eq!((status, &problem["code"]), (503, &json!("queue_unavailable")), "{problem}");
-    // Payments are decided all the same, and their alerts wait in the topic.
-    for n in 5..8 {
-        assert_eq!(
-            ask(&client, &base, &World::key(), "", &payment(&format!("t{n}")), None).unwrap().status,
-            200
-        );
-    }
-    own.again();
-    until("the alerts are in the queue", Duration::from_secs(60), || {
-        let board = tell(&client, &base, "GET", "/v1/dashboard", None, None);
-        board.is_some_and(|(_, board)| board["open"] == json!(8))
-    });
-    let (status, done) = tell(&client, &base, "POST", &path, Some(&body), version).unwrap();
-    assert_eq!(
-        (status, &done["state"]),
-        (200, &json!("resolved")),
-        "what was refused had not been done: {done}"
-    );
-    process.signal("TERM");
-    assert!(process.wait(Duration::from_secs(15)).success(), "{}", process.log_tail());
 }
 
 /// The demo's features, policy and model: payments have scores there, so alerts have ranks.

@@ -28,6 +28,7 @@ mod act;
 pub mod chargeback;
 mod fault;
 mod filler;
+mod link;
 mod live;
 mod page;
 pub mod route;

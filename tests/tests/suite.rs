@@ -41,6 +41,8 @@ mod hostile;
 mod kill;
 #[path = "suite/openapi.rs"]
 mod openapi;
+#[path = "suite/pages.rs"]
+mod pages;
 #[path = "suite/parts.rs"]
 mod parts;
 #[path = "suite/queue.rs"]

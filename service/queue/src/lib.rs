@@ -20,6 +20,7 @@ mod error;
 mod facts;
 mod filter;
 mod intake;
+mod known;
 mod list;
 mod migration;
 mod note;

@@ -26,6 +26,7 @@ use crate::stream::kafka::KafkaOptions;
 
 mod act;
 pub mod chargeback;
+mod export;
 mod fault;
 mod filler;
 mod link;

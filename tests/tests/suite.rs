@@ -53,6 +53,8 @@ mod reload;
 mod replay;
 #[path = "suite/rest.rs"]
 mod rest;
+#[path = "suite/review.rs"]
+mod review;
 #[path = "suite/roles.rs"]
 mod roles;
 #[path = "suite/scores.rs"]

@@ -43,7 +43,7 @@ pub struct BenchArgs {
     /// A broker to use; without it deploy/local/up starts one of its own
     #[arg(long, value_name = "HOST:PORT")]
     bootstrap: Option<String>,
-    /// Lays one value over the service's config, for `rest`; may be given again
+    /// Lays one value over the config, for `rest` and `review`; may be given again
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
     /// Shorter runs of the callers' door: to see that it works, not for figures
@@ -77,7 +77,7 @@ fn measure(args: &BenchArgs) -> anyhow::Result<()> {
     }
     match &args.data {
         Some(data) if is_asked(What::Review) => {
-            let reviewed = bench::review::run(data, args.reviews)?;
+            let reviewed = bench::review::run(data, args.reviews, &args.sets)?;
             writeln!(std::io::stdout(), "{}", reviewed.table)?;
             benches.push(("review", reviewed.figures));
         }

@@ -249,8 +249,8 @@ fn told(
     let mut table = format!(
         "{REVIEWED_DAYS} days, {reviews} reviews a day spread evenly; {:.0} payments a day raise an alert, {:.0} are \
          fraud ({} cards). Half-life {} h, due after {} h. AUC of the model {area:.3}.\n\n\
-         | order | reviews | found fraud | fraud money | of all | compromised cards | of all |\n\
-         |---|---:|---:|---:|---:|---:|---:|\n",
+         | order | reviews | found fraud | fraud money caught | of all | of that stopped early | compromised cards | of all |\n\
+         |---|---:|---:|---:|---:|---:|---:|---:|\n",
         per_day(alerts.len()),
         per_day(world.truths[at..].iter().filter(|truth| truth.fraud).count()),
         all.cards,
@@ -265,10 +265,11 @@ fn told(
         // Writing to a text cannot fail.
         let _ = writeln!(
             table,
-            "| {} | {} | {precision:.1} % | {:.0} | {money:.1} % | {} | {cards:.1} % |",
+            "| {} | {} | {precision:.1} % | {:.0} | {money:.1} % | {:.0} | {} | {cards:.1} % |",
             order.text(),
             one.reviews,
             one.money_minor as f64 / 100.0,
+            one.stopped_minor as f64 / 100.0,
             one.cards,
         );
         let name = |what: &str| format!("{}_{what}", order.as_str());
@@ -279,6 +280,11 @@ fn told(
                 name("money"),
                 format!("{}: fraud, currency units", order.text()),
                 one.money_minor as f64 / 100.0,
+            ),
+            figure(
+                name("stopped"),
+                format!("{}: of that stopped early", order.text()),
+                one.stopped_minor as f64 / 100.0,
             ),
             figure(name("cards"), format!("{}: compromised cards", order.text()), one.cards as f64),
         ]);

@@ -108,7 +108,7 @@ fn measured(name: &str, world: &World, sets: &[&str]) {
     let alerts = busy(&base);
     let client = harness::caller::client();
     until("the index has the payments", Duration::from_secs(60), || {
-        let url = format!("http://{base}/v1/decisions?entity=card:card-{BUSY}&limit=100");
+        let url = format!("http://{base}/v1/decisions?entity=card&key=card-{BUSY}&limit=100");
         let told: Value = client.get(url).bearer_auth(World::key()).send().unwrap().json().unwrap();
         told["decisions"].as_array().is_some_and(|found| found.len() >= PAYMENTS)
     });

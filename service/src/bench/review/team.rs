@@ -81,8 +81,10 @@ pub struct Caught {
     pub reviews: usize,
     /// Of those, with a payment that was fraud.
     pub found: usize,
-    /// Fraudulent payments on the alerts that were reviewed.
+    /// Fraudulent payments on the alerts that were reviewed, and those of [`Caught::stopped_minor`].
     pub money_minor: i64,
+    /// Fraudulent payments that came when their card was blocked already: what it is worth to be early.
+    pub stopped_minor: i64,
     /// Cards that were found out, each once.
     pub cards: usize,
 }
@@ -93,7 +95,7 @@ impl Caught {
         let fraud = || truths.iter().filter(|truth| truth.fraud);
         let cards: HashSet<&str> = fraud().map(|truth| &*truth.card).collect();
         let money_minor = fraud().map(|truth| truth.amount_minor).sum();
-        Self { reviews: 0, found: fraud().count(), money_minor, cards: cards.len() }
+        Self { found: fraud().count(), money_minor, cards: cards.len(), ..Self::default() }
     }
 }
 
@@ -113,14 +115,20 @@ impl Shift<'_> {
             labelled: 0,
             open: BTreeMap::new(),
             payments: HashMap::new(),
-            cards: HashSet::new(),
+            cards: HashMap::new(),
             caught: Caught::default(),
         };
         for place in 1..=self.days * self.reviews {
             team.review(self.from_ms + place * DAY_MS / self.reviews).await?;
         }
         team.queue.close().await;
-        Ok(Caught { cards: team.cards.len(), ..team.caught })
+        let is_stopped = |truth: &&&Truth| {
+            let found = team.cards.get(&*truth.card);
+            truth.fraud && found.is_some_and(|found_ms| truth.event_ms > *found_ms)
+        };
+        let stopped_minor = self.truths.values().filter(is_stopped).map(|truth| truth.amount_minor).sum();
+        let money_minor = team.caught.money_minor + stopped_minor;
+        Ok(Caught { cards: team.cards.len(), money_minor, stopped_minor, ..team.caught })
     }
 }
 
@@ -135,8 +143,8 @@ struct Team<'a> {
     open: BTreeMap<String, Open>,
     /// Payments of an alert.
     payments: HashMap<String, Vec<&'a Truth>>,
-    /// Cards that were found out.
-    cards: HashSet<&'a str>,
+    /// Cards that were found out, and when.
+    cards: HashMap<&'a str, i64>,
     caught: Caught,
 }
 
@@ -167,7 +175,9 @@ impl<'a> Team<'a> {
         self.caught.reviews += 1;
         self.caught.found += usize::from(!fraud.is_empty());
         self.caught.money_minor += fraud.iter().map(|truth| truth.amount_minor).sum::<i64>();
-        self.cards.extend(fraud.iter().map(|truth| &*truth.card));
+        for truth in &fraud {
+            self.cards.entry(&truth.card).or_insert(now_ms);
+        }
         Ok(())
     }
 
@@ -179,7 +189,7 @@ impl<'a> Team<'a> {
         let mut alerts = Vec::with_capacity(count);
         for alert in &new[..count] {
             let truth = self.truth(alert)?;
-            if !self.cards.contains(&*truth.card) {
+            if !self.cards.contains_key(&*truth.card) {
                 alerts.push((alert.clone(), truth));
             }
         }

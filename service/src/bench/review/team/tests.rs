@@ -83,7 +83,8 @@ const WORLD: [Told; 6] = [
 
 #[test]
 fn each_order_finds_what_it_puts_first() {
-    let caught = |reviews, found, money_minor, cards| Caught { reviews, found, money_minor, cards };
+    let caught =
+        |reviews, found, money_minor, cards| Caught { reviews, found, money_minor, cards, stopped_minor: 0 };
     // c with both payments, then e.
     assert_eq!(found(Order::Loss, &WORLD), caught(2, 2, 35_000, 2));
     assert_eq!(found(Order::Rank, &WORLD), caught(2, 2, 35_000, 2));
@@ -109,14 +110,15 @@ fn what_waits_rises() {
     assert_eq!(found(Order::Loss, &world(3_900)).money_minor, 1_000 + 70_000);
 }
 
-/// A card that was found out at noon raises nothing in the afternoon.
+/// A card that was found out at noon raises nothing in the afternoon: what it would have paid is stopped.
 #[test]
 fn a_card_is_found_once() {
     let world = [
         ("before", "c", 100, 1_000, 900, 0.9, true),
-        ("after", "c", 800, 1_000, 900, 0.9, true),
+        ("after", "c", 800, 700, 600, 0.9, true),
         ("other", "d", 801, 10, 1, 0.1, false),
     ];
     let caught = found(Order::Rank, &world);
-    assert_eq!((caught.reviews, caught.found, caught.money_minor, caught.cards), (2, 1, 1_000, 1));
+    assert_eq!((caught.reviews, caught.found, caught.cards), (2, 1, 1));
+    assert_eq!((caught.money_minor, caught.stopped_minor), (1_000 + 700, 700));
 }

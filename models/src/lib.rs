@@ -7,6 +7,7 @@
 mod error;
 mod file;
 mod live;
+mod logistic;
 mod manifest;
 mod model;
 mod pack;
@@ -17,6 +18,7 @@ mod version;
 
 pub use error::{ModelError, ScoreError};
 pub use live::Live;
+pub use logistic::logistic;
 pub use manifest::{Facts, Golden, Kind, Manifest, Missing, Output};
 pub use model::{MANIFEST_FILE, Model, ONNX_FILE};
 pub use pack::pack;

@@ -27,7 +27,7 @@ mod scope;
 pub(crate) use file::{NAME, expected_scopes, is_name};
 pub use header::Schemes;
 pub use key::{Flaw, Key, KeyHash, RANDOM_BYTES};
-pub use rate::{Excess, Limiter, Rate, Strangers};
+pub use rate::{Excess, Limiter, People, Rate, Strangers};
 pub use route::{Found, Kind, ROUTES, Route, find};
 pub use scope::{ROLES, Role, Scope, Scopes};
 

@@ -13,6 +13,7 @@ mod load;
 pub mod recompute;
 mod response;
 pub mod rest;
+pub mod review;
 mod rig;
 pub mod stream;
 

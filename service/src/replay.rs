@@ -110,7 +110,20 @@ impl Replay<'_> {
     ///
     /// # Errors
     /// See [`ReplayError`]. The out file is there whole or not at all.
-    pub fn run(&self, files: Files<'_>, mut progress: impl FnMut(u64, u64)) -> Result<Counts, ReplayError> {
+    pub fn run(&self, files: Files<'_>, progress: impl FnMut(u64, u64)) -> Result<Counts, ReplayError> {
+        self.run_with(files, progress, |_| {})
+    }
+
+    /// The same; `each` sees every ruling, in the order of the payments.
+    ///
+    /// # Errors
+    /// See [`ReplayError`].
+    pub fn run_with(
+        &self,
+        files: Files<'_>,
+        mut progress: impl FnMut(u64, u64),
+        mut each: impl FnMut(&Ruling),
+    ) -> Result<Counts, ReplayError> {
         let (mut payments, mut labels, mut output) = self.open(files)?;
         let rows = payments.rows().min(files.limit.unwrap_or(u64::MAX));
         let folder = tempfile::tempdir().map_err(|error| ReplayError::Files(error.to_string()))?;
@@ -129,7 +142,9 @@ impl Replay<'_> {
             if items.is_empty() {
                 break;
             }
-            self.batch(&mut pipeline, items, &seen, &mut output, &mut counts)?;
+            let rulings = self.batch(&mut pipeline, items)?;
+            rulings.iter().for_each(&mut each);
+            written(&seen, &rulings, &mut output, &mut counts)?;
             progress(counts.payments, rows);
         }
         output.finish()?;
@@ -161,29 +176,32 @@ impl Replay<'_> {
         Ok(Pipeline::new(enricher, &self.mapping, self.limits.skew))
     }
 
-    fn batch(
-        &self,
-        pipeline: &mut Pipeline,
-        items: Vec<Item>,
-        seen: &[Seen],
-        output: &mut Output,
-        counts: &mut Counts,
-    ) -> Result<(), ReplayError> {
+    fn batch(&self, pipeline: &mut Pipeline, items: Vec<Item>) -> Result<Vec<Ruling>, StoreError> {
         // No payment of a file is from the future.
         let facts = BatchFacts { partition: 0, judged_ms: i64::MAX / 2, attempt: 1, decode_us: 0 };
         let mut rulings = Vec::with_capacity(items.len());
         pipeline.run(items, facts, &self.deciders, &StandingClock::default(), &mut rulings)?;
-        for (seen, ruling) in seen.iter().zip(&rulings) {
-            counts.payments += 1;
-            match ruling {
-                Ruling::Decided(..) => counts.decided += 1,
-                Ruling::Duplicate => counts.duplicates += 1,
-                Ruling::Dead(reject) => *counts.dead_letters.entry(reject.code.as_str()).or_default() += 1,
-            }
-            output.push(seen, ruling);
-        }
-        output.flush_if_full()
+        Ok(rulings)
     }
+}
+
+/// Counts a batch and writes its rows.
+fn written(
+    seen: &[Seen],
+    rulings: &[Ruling],
+    output: &mut Output,
+    counts: &mut Counts,
+) -> Result<(), ReplayError> {
+    for (seen, ruling) in seen.iter().zip(rulings) {
+        counts.payments += 1;
+        match ruling {
+            Ruling::Decided(..) => counts.decided += 1,
+            Ruling::Duplicate => counts.duplicates += 1,
+            Ruling::Dead(reject) => *counts.dead_letters.entry(reject.code.as_str()).or_default() += 1,
+        }
+        output.push(seen, ruling);
+    }
+    output.flush_if_full()
 }
 
 /// The value, or its problems added to the others.

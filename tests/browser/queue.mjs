@@ -18,6 +18,7 @@
 
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { DESK, PHONE, accessible, knobs, press, run, screenshot, sees, signIn, until } from './desk.mjs';
 
 const SCRIPT = '<script>alert(1)</script>';
@@ -345,6 +346,50 @@ const scenarios = {
     await press(page, 'u');
     for (const { id } of both) await stored(page, id, 'is open again', ({ state }) => state === 'open');
     await until('the rows are back', async () => (await rowOf(both[0]).count()) + (await rowOf(both[1]).count()) === 2);
+  },
+
+  async links_and_band(world) {
+    const page = await desk(world);
+    const device_id = `device-${randomUUID()}`;
+    const first = await raise(world, page, { device_id });
+    const other = await raise(world, page, { device_id });
+    const label = { transaction_id: other.payment.transaction_id, fraud: true, source: 'chargeback' };
+    const answer = await fetch(new URL('/v1/labels', world.score.url), {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${world.score.key}` },
+      body: JSON.stringify(label),
+    });
+    assert.ok(answer.ok, `the label was refused: ${answer.status} ${await answer.text()}`);
+    const link = page.locator('section.links li').filter({ hasText: 'device' });
+    await until('the other card of the device, known to be fraud', async () => {
+      await visit(page, first.id);
+      return (await link.count()) === 1 && /with 1 other card\s.*1 fraud.*0 legitimate/s.test(await link.innerText());
+    });
+    assert.equal(await link.getByRole('link').nth(1).getAttribute('href'), addressOf(other.id), 'its open alert is named');
+    await sees(page, /\b(low|medium|high|critical)\b/);
+    await link.scrollIntoViewIfNeeded();
+    await screenshot(page, 'alert-links');
+    await link.getByRole('link').first().click();
+    await page.getByRole('heading', { level: 1, name: /device/ }).waitFor();
+    assert.ok((await page.locator('table.past tbody tr').count()) >= 2, 'the payments of the device');
+    await accessible(page, 'the page of a device');
+    await screenshot(page, 'entity-device');
+  },
+
+  async export_as_csv(world) {
+    const page = await desk(world);
+    const { id, payment } = await raise(world, page);
+    const rule = (await alertOf(page, id)).rule;
+    await page.goto(`/queue?rule=${rule}`);
+    const [sheet] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: 'Export' }).click()]);
+    const lines = readFileSync(await sheet.path(), 'utf8').trim().split('\n');
+    assert.match(lines[0], /^alert_id,entity,key,rule,/);
+    const [own] = lines.filter((line) => line.startsWith(`${id},`));
+    assert.ok(own?.includes(`,••••${payment.card_id.slice(-4)},${rule},open,`), `the key is masked: ${own}`);
+    const lead = await desk(world, {}, world.second);
+    const { entries } = await ask(lead, '/v1/audit?object=alerts');
+    const { action, actor, detail } = entries[0];
+    assert.deepEqual([action, actor, detail.rule, detail.rows], ['export', world.analyst.name, rule, lines.length - 1]);
   },
 
   async by_key_in_the_list(world) {

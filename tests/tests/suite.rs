@@ -41,6 +41,8 @@ mod hostile;
 mod kill;
 #[path = "suite/openapi.rs"]
 mod openapi;
+#[path = "suite/pages.rs"]
+mod pages;
 #[path = "suite/parts.rs"]
 mod parts;
 #[path = "suite/queue.rs"]
@@ -55,6 +57,8 @@ mod reload;
 mod replay;
 #[path = "suite/rest.rs"]
 mod rest;
+#[path = "suite/review.rs"]
+mod review;
 #[path = "suite/roles.rs"]
 mod roles;
 #[path = "suite/scores.rs"]

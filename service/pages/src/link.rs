@@ -13,7 +13,7 @@ const MOST: usize = 5;
 pub(crate) fn links(links: &[Link], entity: &str, alert_id: &str) -> Markup {
     html! {
         section.panel.links {
-            div.panel-head { h2 { "Links" } p { "other " (entity) "s on the same device or merchant" } }
+            div.panel-head { h2 { "Links" } p { "other " (entity) "s in the last payments of what this one was with" } }
             @if links.is_empty() { p.soft { "It shares nothing with others that is known." } }
             ul { @for link in links { (one(link, entity, alert_id)) } }
         }

@@ -29,8 +29,13 @@ pub fn list(view: &ListView) -> String {
             (tabs(&view.query))
             (filters(view))
             (table(&rows_of(view), view.shell.person.may))
-            @if let Some(next) = &view.page.next {
-                p.more { a.button href=(more(&view.query, next)) { "More" } }
+            p.more {
+                @if let Some(next) = &view.page.next { a.button href=(more(&view.query, next)) { "More" } " " }
+                @if view.shell.person.may.work {
+                    a.plain.button href=(export(&view.query)) download title="What is listed, as CSV: it is written to the audit log" {
+                        "Export"
+                    }
+                }
             }
             @if view.shell.person.may.work { (bulk()) }
         }
@@ -278,6 +283,10 @@ fn mark(query: &str) -> String {
 
 fn more(query: &ListQuery, next: &str) -> String {
     format!("/queue?{}", address(&ListQuery { cursor: Some(next.to_owned()), ..query.clone() }))
+}
+
+fn export(query: &ListQuery) -> String {
+    format!("/v1/alerts/export{}", mark(&address(&ListQuery { cursor: None, ..query.clone() })))
 }
 
 /// The query as in an address, without what is usual.

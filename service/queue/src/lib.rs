@@ -21,6 +21,7 @@ mod facts;
 mod figures;
 mod filter;
 mod intake;
+mod known;
 mod list;
 mod migration;
 mod note;

@@ -1,7 +1,5 @@
 //! The list, single alerts, search, and what changed.
 
-use std::collections::HashMap;
-
 use schemas::decision::Verdict;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
@@ -251,7 +249,7 @@ impl Queue {
             .fetch_optional(&self.pool)
             .await?;
         let alert = standing::alert(&row.ok_or(QueueError::NotFound)?, now_ms)?;
-        let hits = self.hits(HITS_OF_ALERT, id, "", MOST).await?.into_iter().map(|(hit, _)| hit).collect();
+        let hits = self.hits(id).await?;
         let notes =
             sqlx::query("SELECT at, author, text FROM notes WHERE alert_id = $1 ORDER BY seq").bind(id);
         let note = |row: &AnyRow| {
@@ -283,59 +281,16 @@ impl Queue {
         rows.iter().map(label).collect()
     }
 
-    /// The last hits of an entity, whatever became of their alerts, the newest first: for links and the entity's page.
-    ///
-    /// # Errors
-    /// See [`QueueError`].
-    pub async fn hits_of(
-        &self,
-        entity: &str,
-        key: &str,
-        limit: usize,
-    ) -> Result<Vec<(Hit, String)>, QueueError> {
-        self.hits(HITS_OF_ENTITY, key, entity, limit.min(MOST as usize) as i64).await
-    }
-
-    /// Hits, each with its alert's id.
-    async fn hits(
-        &self,
-        text: &'static str,
-        one: &str,
-        other: &str,
-        limit: i64,
-    ) -> Result<Vec<(Hit, String)>, QueueError> {
-        let rows = sqlx::query(text).bind(one).bind(limit).bind(other).fetch_all(&self.pool).await?;
-        let mut hits = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let mut hit = hit(row)?;
-            let text = "SELECT entity, entity_key FROM hit_entities WHERE hit_id = $1 ORDER BY entity";
-            for row in sqlx::query(text).bind(&hit.hit_id).fetch_all(&self.pool).await? {
-                hit.entities.push((row.try_get("entity")?, row.try_get("entity_key")?));
-            }
-            hits.push((hit, row.try_get("alert_id")?));
+    /// The last hits of an alert, each with its entities and its label.
+    async fn hits(&self, alert_id: &str) -> Result<Vec<Hit>, QueueError> {
+        let rows = sqlx::query(HITS_OF_ALERT).bind(alert_id).bind(MOST).fetch_all(&self.pool).await?;
+        let mut hits = rows.iter().map(hit).collect::<Result<Vec<_>, _>>()?;
+        let ids: Vec<String> = hits.iter().map(|hit| hit.hit_id.clone()).collect();
+        let mut entities = self.entities_of(&ids).await?;
+        for hit in &mut hits {
+            hit.entities = entities.remove(&hit.hit_id).unwrap_or_default();
         }
         Ok(hits)
-    }
-
-    /// Labels of these payments, as far as there are.
-    ///
-    /// # Errors
-    /// See [`QueueError`].
-    pub async fn labels_of(
-        &self,
-        transaction_ids: &[String],
-    ) -> Result<HashMap<String, KnownLabel>, QueueError> {
-        let mut labels = HashMap::new();
-        for id in transaction_ids {
-            let text = "SELECT fraud, label_at, source FROM labels WHERE transaction_id = $1";
-            if let Some(row) = sqlx::query(text).bind(id).fetch_optional(&self.pool).await? {
-                let fraud = row.try_get::<i64, _>("fraud")? != 0;
-                let label =
-                    KnownLabel { fraud, label_ms: row.try_get("label_at")?, source: row.try_get("source")? };
-                labels.insert(id.clone(), label);
-            }
-        }
-        Ok(labels)
     }
 
     /// What changed at or after a time, the first first; at most 1,000.
@@ -388,11 +343,7 @@ pub(crate) const LABELS_OF_ALERT: &str = "SELECT transaction_id, body, leaves_at
 
 pub(crate) const HITS_OF_ALERT: &str = "SELECT h.*, l.fraud, l.label_at, l.source FROM hits h \
     LEFT JOIN labels l ON l.transaction_id = h.transaction_id \
-    WHERE h.alert_id = $1 AND $3 = '' ORDER BY h.raised_at DESC, h.hit_id LIMIT $2";
-
-pub(crate) const HITS_OF_ENTITY: &str = "SELECT h.*, l.fraud, l.label_at, l.source FROM hit_entities e \
-    JOIN hits h ON h.hit_id = e.hit_id LEFT JOIN labels l ON l.transaction_id = h.transaction_id \
-    WHERE e.entity_key = $1 AND e.entity = $3 ORDER BY e.raised_at DESC LIMIT $2";
+    WHERE h.alert_id = $1 ORDER BY h.raised_at DESC, h.hit_id LIMIT $2";
 
 fn hit(row: &AnyRow) -> Result<Hit, QueueError> {
     let damaged = || QueueError::Damaged("a hit makes no sense".to_owned());

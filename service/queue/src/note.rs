@@ -47,6 +47,19 @@ impl Queue {
         let detail = json!({ "entity": entity, "key": key });
         self.write_audit(seat.name, "reveal", entity, &detail, now_ms).await
     }
+
+    /// Writes down who took the list along, before it leaves.
+    ///
+    /// # Errors
+    /// See [`QueueError`].
+    pub async fn exported(
+        &self,
+        seat: Seat<'_>,
+        detail: &serde_json::Value,
+        now_ms: i64,
+    ) -> Result<(), QueueError> {
+        self.write_audit(seat.name, "export", "alerts", detail, now_ms).await
+    }
 }
 
 impl Write {

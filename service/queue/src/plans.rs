@@ -145,8 +145,7 @@ fn others(dialect: Dialect) -> Vec<Case> {
     let mut cases = vec![
         case("search by id", list::BY_ID, &[Text("t7")]),
         case("search by key", list::BY_KEY, &[Text("card-77"), Text("card-77\u{10ffff}")]),
-        case("hits of an alert", list::HITS_OF_ALERT, &[Text("alr_7"), Whole(200), Text("")]),
-        case("hits of an entity", list::HITS_OF_ENTITY, &[Text("card-7"), Whole(40), Text("card")]),
+        case("hits of an alert", list::HITS_OF_ALERT, &[Text("alr_7"), Whole(200)]),
         case("labels of an alert", list::LABELS_OF_ALERT, &[Text("alr_7")]),
         case("changes", list::CHANGES, &[Whole(NOW - 60_000)]),
         case("asleep", claim::ASLEEP, &[Whole(NOW)]),

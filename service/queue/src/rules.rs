@@ -50,7 +50,7 @@ impl Default for Rules {
             entity: "card".to_owned(),
             due_ms: 24 * 60 * MINUTE,
             due_hold_ms: 30 * MINUTE,
-            half_life_ms: 4 * 60 * MINUTE,
+            half_life_ms: 7 * 24 * 60 * MINUTE,
             lease_ms: 5 * MINUTE,
             undo_ms: MINUTE,
             label_clock: LabelClock::Wall,

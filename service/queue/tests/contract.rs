@@ -462,3 +462,36 @@ async fn sessions_end_and_accounts_are_locked() {
         assert_eq!(queue.verify_audit(&[]).await.unwrap().findings, []);
     }
 }
+
+#[tokio::test]
+async fn many_keys_and_payments_are_known_at_once() {
+    for World { queue, .. } in worlds(&Rules::default()).await {
+        // More than one group of a question, and not a whole number of them.
+        let alerts: Vec<_> =
+            (0..120).map(|n| alert(&format!("t{n}"), &format!("card-{n}"), 1_000, n)).collect();
+        fill(&queue, &alerts).await;
+        let labels: Vec<_> =
+            (0..120).map(|n| label(&format!("t{n}"), n % 2 == 0, NOW, LabelSource::Chargeback)).collect();
+        queue.take_labels(&span("labels", None, 120), &labels, NOW).await.unwrap();
+        let page = ListQuery { text: Some("t7".to_owned()), limit: 1, ..ListQuery::default() };
+        let seventh = queue.list(ANNA, &page, NOW).await.unwrap().alerts.remove(0);
+        queue.resolve(ANNA, &seventh.alert_id, seventh.version, &fraud(), NOW).await.unwrap();
+
+        let ids: Vec<_> = (0..130).map(|n| format!("t{n}")).collect();
+        let known = queue.labels_of(&ids).await.unwrap();
+        assert_eq!((known.len(), known["t118"].fraud, known["t119"].fraud), (120, true, false));
+        let keys: Vec<_> = (0..130).map(|n| format!("card-{n}")).collect();
+        let open = queue.open_of("card", &keys).await.unwrap();
+        assert_eq!(open.len(), 119, "all but the resolved one, and no other entity's");
+        assert!(open.contains(&(alert_id("t8"), "card-8".to_owned())));
+        assert_eq!(queue.open_of("merchant", &keys).await.unwrap(), Vec::new());
+        assert_eq!(
+            (queue.labels_of(&[]).await.unwrap().len(), queue.open_of("card", &[]).await.unwrap().len()),
+            (0, 0)
+        );
+
+        let of = async |entity, key, limit| queue.alerts_of(entity, key, limit, NOW).await.unwrap().len();
+        assert_eq!((of("card", "card-7", 40).await, of("merchant", "card-7", 40).await), (1, 0));
+        assert_eq!(of("merchant", "<script>alert(1)</script>", 40).await, 40);
+    }
+}

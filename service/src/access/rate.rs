@@ -4,7 +4,7 @@
 //! time it is. One number a limiter, no queue: who comes too soon is told when to come again.
 
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -168,9 +168,9 @@ impl fmt::Debug for Limiter {
     }
 }
 
-/// Limits on failed attempts: 1,024 of them for all addresses of the world, about 100 KiB, so memory is bounded
-/// whoever comes.
-const STRANGERS: usize = 1_024;
+/// Limits of a pool: 1,024 of them for all addresses of the world, or all people, about 100 KiB, so memory is bounded
+/// whoever comes. Two who share one are no harm: each pool's limit is far above what one needs.
+const POOL: usize = 1_024;
 
 /// What an address may fail: a second apart on and on, and thirty at once, as a misconfigured fleet behind one address
 /// does when it starts.
@@ -181,15 +181,11 @@ const FAILURES: (Rate, NonZeroU32) = (Rate::per_second(NonZeroU32::MIN), NonZero
 /// It bounds the log and the answers that failures cost. It keeps nobody with a good key out: behind one address are
 /// often many callers, and one with a wrong key must not shut out the others; nobody guesses a key of 256 bits anyway.
 #[derive(Debug)]
-pub struct Strangers {
-    limiters: Vec<Limiter>,
-    hasher: RandomState,
-}
+pub struct Strangers(Pool);
 
 impl Default for Strangers {
     fn default() -> Self {
-        let limiters = (0..STRANGERS).map(|_| Limiter::new(FAILURES.0, FAILURES.1)).collect();
-        Self { limiters, hasher: RandomState::new() }
+        Self(Pool::new(FAILURES.0, FAILURES.1))
     }
 }
 
@@ -199,7 +195,49 @@ impl Strangers {
     /// # Errors
     /// Too many from there; in so many seconds one may be answered again.
     pub fn failed(&self, from: IpAddr, monotonic_us: u64) -> Result<(), Excess> {
-        let place = self.hasher.hash_one(network(from)) as usize % STRANGERS;
+        self.0.take(network(from), monotonic_us)
+    }
+}
+
+/// What somebody who is signed in may ask for, all their pages together: opening a page is two or three requests, and a
+/// list that changes all the time asks for its rows twice a second. A script that runs with a session is held by it.
+const PEOPLE: (Rate, NonZeroU32) =
+    (Rate::per_second(NonZeroU32::MIN.saturating_add(49)), NonZeroU32::MIN.saturating_add(199));
+
+/// Counts the requests of people, by name.
+#[derive(Debug)]
+pub struct People(Pool);
+
+impl Default for People {
+    fn default() -> Self {
+        Self(Pool::new(PEOPLE.0, PEOPLE.1))
+    }
+}
+
+impl People {
+    /// Counts one request.
+    ///
+    /// # Errors
+    /// Too many of theirs; in so many seconds one may come again.
+    pub fn came(&self, name: &str, monotonic_us: u64) -> Result<(), Excess> {
+        self.0.take(name, monotonic_us)
+    }
+}
+
+/// Limits that all of a kind share, each by its hash.
+#[derive(Debug)]
+struct Pool {
+    limiters: Vec<Limiter>,
+    hasher: RandomState,
+}
+
+impl Pool {
+    fn new(rate: Rate, burst: NonZeroU32) -> Self {
+        Self { limiters: (0..POOL).map(|_| Limiter::new(rate, burst)).collect(), hasher: RandomState::new() }
+    }
+
+    fn take(&self, who: impl Hash, monotonic_us: u64) -> Result<(), Excess> {
+        let place = self.hasher.hash_one(who) as usize % POOL;
         self.limiters.get(place).map_or(Ok(()), |limiter| limiter.take(NonZeroU32::MIN, monotonic_us))
     }
 }

@@ -44,7 +44,7 @@ const fn page(path: &'static str, scope: Scope) -> Route {
 }
 
 /// Every route of the service.
-pub const ROUTES: [Route; 55] = [
+pub const ROUTES: [Route; 56] = [
     open("GET", "/livez"),
     open("GET", "/readyz"),
     // Styles and scripts, the same for everybody and without data: where one signs in needs them too.
@@ -71,6 +71,8 @@ pub const ROUTES: [Route; 55] = [
     needs("GET", "/v1/reconciliations/{id}/report", Scope::Read),
     needs("GET", "/v1/alerts", Scope::Queue),
     needs("GET", "/v1/alerts/events", Scope::Queue),
+    // Looking is one thing, taking all of it along another: whoever works alerts.
+    needs("GET", "/v1/alerts/export", Scope::Work),
     needs("POST", "/v1/alerts/claim-next", Scope::Work),
     needs("POST", "/v1/alerts/bulk", Scope::Work),
     needs("GET", "/v1/alerts/{id}", Scope::Queue),
@@ -119,7 +121,7 @@ pub enum Found {
 
 /// Looks a request up. `path` is as it came, percent signs and all: axum compares it so too.
 pub fn find(method: &str, path: &str) -> Found {
-    static TABLE: [Route; 55] = ROUTES;
+    static TABLE: [Route; 56] = ROUTES;
     let method = if method == "HEAD" { "GET" } else { method };
     let mut methods = Vec::new();
     // A path that stands in the table itself is no name in another's pattern: axum sees it so too.

@@ -7,7 +7,7 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
 use pages::{
-    AlertView, AuditView, DashboardView, EntityView, FeatureNow, Follows, ListView, May, Party, Past,
+    AlertView, AuditView, DashboardView, EntityView, FeatureNow, Follows, Link, ListView, May, Party, Past,
     SearchView, Shell, Signed,
 };
 use queue::alert::{AlertDetail, Disposition};
@@ -15,6 +15,7 @@ use queue::{ListQuery, Which};
 use schemas::decision::Decision;
 
 use super::fault::within;
+use super::link;
 use super::route::{Actor, Office, audit_query, board, key_of, list_query};
 use crate::access::{Scope, Who};
 use crate::http::answer::Problem;
@@ -96,7 +97,10 @@ impl Office {
     async fn alert_view(&self, who: &Who, id: &str) -> Result<AlertView, Problem> {
         let (queue, actor) = (self.desk.queue()?, Actor::of(who));
         let detail = within(queue.get(actor.seat(), id, self.now_ms())).await?;
-        let past = self.past(&detail.alert.entity, &detail.alert.key, Some(&detail)).await?;
+        let (entity, key) = (&detail.alert.entity, &detail.alert.key);
+        let (past, links) =
+            tokio::try_join!(self.past(entity, key, &detail), self.links(&detail, entity, key))?;
+        let Beside { payments: past, band } = past;
         let rules = queue.rules();
         let weighs = rules.second_person_minor.filter(|from| detail.alert.amount_minor >= *from);
         let follows = Follows {
@@ -106,25 +110,25 @@ impl Office {
             undo_ms: rules.undo_ms,
         };
         let viewers = self.looking.others(id, actor.seat().name);
-        Ok(AlertView {
-            shell: self.shell(who),
-            detail,
-            band: None,
-            viewers,
-            follows,
-            past,
-            links: Vec::new(),
-        })
+        Ok(AlertView { shell: self.shell(who), detail, band, viewers, follows, past, links })
+    }
+
+    async fn links(&self, detail: &AlertDetail, entity: &str, key: &str) -> Result<Vec<Link>, Problem> {
+        let Some(rest) = &self.rest else { return Ok(Vec::new()) };
+        link::links(rest, &*self.desk.queue()?, detail, entity, key).await
     }
 
     /// The last payments of an entity, each with its label since.
-    async fn past(&self, entity: &str, key: &str, alert: Option<&AlertDetail>) -> Result<Vec<Past>, Problem> {
-        let Some(rest) = &self.rest else { return Ok(Vec::new()) };
+    async fn past(&self, entity: &str, key: &str, detail: &AlertDetail) -> Result<Beside, Problem> {
+        let Some(rest) = &self.rest else { return Ok(Beside::default()) };
         let decisions = rest.last_decisions(entity, key, PAST).await?;
         let ids: Vec<_> = decisions.iter().map(|decision| decision.transaction_id.clone()).collect();
         let labels = within(self.desk.queue()?.labels_of(&ids)).await?;
-        let is_hit =
-            |id: &str| alert.is_some_and(|alert| alert.hits.iter().any(|hit| hit.transaction_id == id));
+        let is_hit = |id: &str| detail.hits.iter().any(|hit| hit.transaction_id == id);
+        // The band is the policy's of then, as the decision with that score had it.
+        let scored =
+            decisions.iter().find(|one| is_hit(&one.transaction_id) && one.score == detail.alert.score);
+        let band = scored.filter(|one| one.score.is_some()).map(|one| one.risk_level.as_str().to_owned());
         let past = decisions.iter().enumerate().map(|(place, decision)| Past {
             decision_id: decision.decision_id.clone(),
             transaction_id: decision.transaction_id.clone(),
@@ -138,8 +142,20 @@ impl Office {
             is_hit: is_hit(&decision.transaction_id),
             parties: parties(decision, entity, &decisions[place + 1..]),
         });
-        Ok(past.collect())
+        Ok(Beside { payments: past.collect(), band: band.filter(|word| !word.is_empty()) })
     }
+}
+
+/// An entity's last payments, and what band the policy put the alert's score in.
+#[derive(Default)]
+struct Beside {
+    payments: Vec<Past>,
+    band: Option<String>,
+}
+
+/// A key as a page shows it: a merchant is known by its name; what stands for a person or a thing of theirs is masked.
+pub(super) fn shown_key(entity: &str, key: &str) -> String {
+    if entity == "merchant" { key.to_owned() } else { pages::masked_key(key) }
 }
 
 /// The other entities of a payment; new is what the payments before, as far as they are shown, did not have.
@@ -150,8 +166,7 @@ fn parties(decision: &Decision, own: &str, before: &[Decision]) -> Vec<Party> {
     };
     let party = |one: &schemas::reason::EntityVersion| Party {
         entity: one.entity.as_str().to_owned(),
-        // A merchant is known by its name; what stands for a person or a thing of theirs is masked.
-        shown: if *one.entity == *"merchant" { one.key.clone() } else { pages::masked_key(&one.key) },
+        shown: shown_key(&one.entity, &one.key),
         is_new: !before.is_empty() && !met(&one.entity, &one.key),
     };
     others.map(party).collect()
@@ -217,28 +232,23 @@ async fn entity(
     let Some((_, key)) = key_of(&detail, Some(&name)) else {
         return Err(Problem::of(crate::http::answer::Code::NotFound).into());
     };
-    let past = office.past(&name, key, Some(&detail)).await?;
-    let mut alerts = Vec::new();
-    let mut seen = std::collections::HashSet::new();
-    for (_, alert_id) in within(queue.hits_of(&name, key, PAST)).await? {
-        if seen.insert(alert_id.clone()) {
-            alerts.push(within(queue.get(actor.seat(), &alert_id, now_ms)).await?.alert);
-        }
-    }
+    let (past, links) =
+        tokio::try_join!(office.past(&name, key, &detail), office.links(&detail, &name, key))?;
+    let alerts = within(queue.alerts_of(&name, key, PAST, now_ms)).await?;
     let features = match &office.rest {
         Some(rest) => rest.features_now(&name, key).await,
         None => Vec::new(),
     };
     let features = features.into_iter().map(|(name, value)| FeatureNow { name, value }).collect();
-    let shown = pages::masked_key(key);
+    let shown = shown_key(&name, key);
     let view = EntityView {
         shell: office.shell(&who),
         alert_id: id,
         entity: name,
         shown,
         features,
-        past,
-        links: Vec::new(),
+        past: past.payments,
+        links,
         alerts,
     };
     Ok(Html(pages::entity(&view)).into_response())

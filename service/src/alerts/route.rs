@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use super::act::{Act, Bulk, Heartbeat, Reveal};
 use super::fault::within;
 use super::live::{self, Looking};
-use super::{Desk, chargeback, page, sign_in, told};
+use super::{Desk, chargeback, export, page, sign_in, told};
 use crate::access::{Scope, Strangers, Who};
 use crate::clock::Clock;
 use crate::http::Sources;
@@ -85,6 +85,7 @@ pub fn router(office: Office) -> Router {
     Router::new()
         .route("/v1/alerts", get(list))
         .route("/v1/alerts/events", get(live::events))
+        .route("/v1/alerts/export", get(export::export))
         .route("/v1/alerts/claim-next", post(claim_next))
         .route("/v1/alerts/bulk", post(bulk))
         .route("/v1/alerts/{id}", get(one))

@@ -22,7 +22,9 @@ pub enum What {
     Rest,
     /// The batch kernel over files, beside DuckDB
     Reconcile,
-    /// All of them
+    /// Fraud that is found in so many reviews a day, by the order in which they are taken; asks for the data
+    Review,
+    /// All of them, `review` where the data are named
     All,
 }
 
@@ -32,10 +34,16 @@ pub struct BenchArgs {
     /// What is measured
     #[arg(value_enum, default_value = "all")]
     what: What,
+    /// For `review`: a folder with the payments of the Fraud Detection Handbook, transactions_*.parquet
+    #[arg(value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Reviews a day, for `review`
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    reviews: u32,
     /// A broker to use; without it deploy/local/up starts one of its own
     #[arg(long, value_name = "HOST:PORT")]
     bootstrap: Option<String>,
-    /// Lays one value over the service's config, for `rest`; may be given again
+    /// Lays one value over the config, for `rest` and `review`; may be given again
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
     /// Shorter runs of the callers' door: to see that it works, not for figures
@@ -66,6 +74,15 @@ fn measure(args: &BenchArgs) -> anyhow::Result<()> {
     }
     if is_asked(What::Reconcile) {
         show(&mut benches, "reconcile", bench::recompute::run(args.quick)?)?;
+    }
+    match &args.data {
+        Some(data) if is_asked(What::Review) => {
+            let reviewed = bench::review::run(data, args.reviews, &args.sets)?;
+            writeln!(std::io::stdout(), "{}", reviewed.table)?;
+            benches.push(("review", reviewed.figures));
+        }
+        None if args.what == What::Review => bail!("tripline bench review DIR: where the payments are"),
+        _ => {}
     }
     if is_asked(What::Stream) || is_asked(What::Rest) {
         let bootstrap = args.bootstrap.clone().map_or_else(start_broker, Ok)?;

@@ -1,9 +1,9 @@
 //! `tripline user`: the accounts of the people who work the queue.
 //!
-//! A password is read from standard input, a line, so that it stands in no history and no list of processes; or it is
-//! made and printed once. Every change is in the audit log.
+//! A password is read from standard input, a line, so that it stands in no history and no list of processes; from a
+//! terminal it is asked for twice and not shown; or it is made and printed once. Every change is in the audit log.
 
-use std::io::{BufRead, Write};
+use std::io::{BufRead, IsTerminal, Write};
 
 use anyhow::{Context, anyhow};
 use queue::{NewAccount, Queue, QueueError};
@@ -136,9 +136,22 @@ fn asked(generate: bool) -> Result<String, CommandError> {
     if generate {
         return Ok(password()?);
     }
+    if std::io::stdin().is_terminal() {
+        return typed();
+    }
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line).context("standard input")?;
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// Read from the terminal without being shown, twice, since nobody saw what was typed.
+fn typed() -> Result<String, CommandError> {
+    let first = rpassword::prompt_password("Password: ").context("the terminal")?;
+    let second = rpassword::prompt_password("The same again: ").context("the terminal")?;
+    if first != second {
+        return Err(wrong("password", "two that differ", "the same twice"));
+    }
+    Ok(first)
 }
 
 fn said(what: &str, password: Option<&String>) -> Result<(), CommandError> {

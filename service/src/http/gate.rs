@@ -19,7 +19,7 @@ use axum::response::{IntoResponse, Response};
 use super::answer::{Code, Fault, Problem};
 use super::door::Remote;
 use super::host::Hosts;
-use crate::access::{self, Callers, Denied, Found, Kind, Person, Route, Scope, Strangers, Who};
+use crate::access::{self, Callers, Denied, Found, Kind, People, Person, Route, Scope, Strangers, Who};
 use crate::alerts::{Desk, sign_in};
 use crate::clock::Clock;
 
@@ -30,6 +30,7 @@ const HEADER_BYTES: usize = 16 << 10;
 pub struct Gate {
     callers: ArcSwap<Callers>,
     strangers: Strangers,
+    people: People,
     hosts: Hosts,
     clock: Arc<dyn Clock + Sync>,
 }
@@ -37,7 +38,8 @@ pub struct Gate {
 impl Gate {
     /// A gate for these callers.
     pub fn new(callers: Callers, hosts: Hosts, clock: Arc<dyn Clock + Sync>) -> Self {
-        Self { callers: ArcSwap::from_pointee(callers), strangers: Strangers::default(), hosts, clock }
+        let (strangers, people) = (Strangers::default(), People::default());
+        Self { callers: ArcSwap::from_pointee(callers), strangers, people, hosts, clock }
     }
 
     /// The callers of now.
@@ -117,6 +119,24 @@ impl Gate {
             _ => Err(Problem::denied(denied, route.needs == Some(Scope::Board))),
         }
     }
+
+    /// Somebody with a session: how often they come, whether a change comes from our page, and whether they may.
+    fn person(&self, person: Person, route: &Route, headers: &HeaderMap) -> Result<Who, Problem> {
+        // Counted first, as with keys: asking for what one may not have is no way around it.
+        self.people.came(&person.name, self.clock.now().monotonic_us).map_err(|excess| {
+            tracing::debug!(route = route.path, "somebody came too often");
+            Problem::excess(excess)
+        })?;
+        if route.method != "GET" && route.kind != Kind::Form && !sign_in::is_from_page(headers, &person) {
+            return Err(Problem::of(Code::CsrfMissing));
+        }
+        let needs = route.needs.filter(|needs| !person.scopes.has(*needs));
+        if let Some(needs) = needs {
+            let detail = format!("This account does not have the scope \"{}\".", needs.as_str());
+            return Err(Problem::of(Code::Forbidden).detail(detail));
+        }
+        Ok(Who::Person(Arc::new(person)))
+    }
 }
 
 /// The gate, and where people's sessions are.
@@ -151,26 +171,22 @@ pub async fn enter(State(keeper): State<Keeper>, mut request: Request, next: Nex
 impl Keeper {
     /// Who comes: by a key, else by a session, else nobody in particular.
     async fn who(&self, route: &Route, headers: &HeaderMap, from: IpAddr) -> Result<Who, Problem> {
-        let by_session =
-            route.needs.zip(self.desk.as_ref()).filter(|_| !headers.contains_key(header::AUTHORIZATION));
-        let Some((needs, desk)) = by_session else { return self.gate.caller(route, headers, from) };
+        let has_key = headers.contains_key(header::AUTHORIZATION);
+        let by_session = self.desk.as_ref().filter(|_| route.needs.is_some() && !has_key);
+        let Some(desk) = by_session else { return self.gate.caller(route, headers, from) };
         let Some(token) = sign_in::token(headers) else { return self.gate.caller(route, headers, from) };
-        let Some(session) = desk.session(&token, self.gate.clock.now().wall_ms).await? else {
+        let now = self.gate.clock.now();
+        let Some(session) = desk.session(&token, now.wall_ms).await? else {
             // What is open to everybody is open to somebody whose session is over, too.
-            let anybody = self.gate.callers().may(None, route, self.gate.clock.now());
-            return anybody.map_err(|_| Problem::of(Code::SignedOut));
+            let anybody = self.gate.callers().may(None, route, now);
+            // One that guesses costs a question to the database each time.
+            return anybody.map_err(|_| match self.gate.strangers.failed(from, now.monotonic_us) {
+                Err(excess) => Problem::excess(excess),
+                Ok(()) => Problem::of(Code::SignedOut),
+            });
         };
-        let person = Person::new(session.subject, session.roles, session.csrf);
-        if route.method != "GET" && route.kind != Kind::Form && !sign_in::is_from_page(headers, &person) {
-            return Err(Problem::of(Code::CsrfMissing));
-        }
-        if !person.scopes.has(needs) {
-            let detail = format!("This account does not have the scope \"{}\".", needs.as_str());
-            return Err(Problem::of(Code::Forbidden).detail(detail));
-        }
-        Ok(Who::Person(Arc::new(person)))
+        self.gate.person(Person::new(session.subject, session.roles, session.csrf), route, headers)
     }
 }
-
 #[cfg(test)]
 mod tests;

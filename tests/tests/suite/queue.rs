@@ -253,7 +253,7 @@ fn i9_kill_9_under_those_who_work_on_postgres() {
 }
 
 /// The demo's features, policy and model: payments have scores there, so alerts have ranks.
-fn demo_world(name: &str) -> World {
+pub fn demo_world(name: &str) -> World {
     let file = |name: &str| std::fs::read_to_string(root().join("deploy/examples/demo").join(name)).unwrap();
     let config = file("tripline.toml");
     let payment = &config[config.find("[payment]").unwrap()..config.find("[kafka]").unwrap()];
@@ -268,7 +268,7 @@ fn demo_world(name: &str) -> World {
     )
 }
 
-fn demo_payment(id: &str) -> Value {
+pub fn demo_payment(id: &str) -> Value {
     let mut payment = payment(id);
     payment["device_id"] = json!("device-1");
     payment["channel"] = json!("online");
@@ -276,10 +276,11 @@ fn demo_payment(id: &str) -> Value {
 }
 
 /// An account, by the command that makes one.
-fn account(world: &World, name: &str) -> Value {
+pub fn account(world: &World, name: &str, sets: &[&str]) -> Value {
     let password = format!("a good password of {name}");
     let mut command = Command::new(binary());
     command.args(["user", "add", name, "--role", name, "--config"]).arg(world.path("tripline.toml"));
+    sets.iter().for_each(|set| _ = command.args(["--set", set]));
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     writeln!(child.stdin.take().unwrap(), "{password}").unwrap();
@@ -305,9 +306,9 @@ fn the_pages_in_a_browser() {
     };
     let (world, _process, base) = serve("queue-pages", &[]);
     let (short_world, _short, short) = serve("queue-short", &["queue.lease=\"3s\""]);
-    let (analyst, lead) = (account(&world, "analyst"), account(&world, "lead"));
-    account(&short_world, "analyst");
-    account(&short_world, "lead");
+    let (analyst, lead) = (account(&world, "analyst", &[]), account(&world, "lead", &[]));
+    account(&short_world, "analyst", &[]);
+    account(&short_world, "lead", &[]);
     let knobs = json!({ "base": format!("http://{base}"), "analyst": analyst, "second": lead, "score": score(&base),
         "short": { "base": format!("http://{short}"), "score": score(&short), "lease_ms": 3_000 } });
     browser("queue", &knobs, &[]);

@@ -151,3 +151,24 @@ fn keys_are_exchanged_while_it_runs() {
     world.gate.exchange(Callers::nobody(Scopes::NONE));
     assert_eq!(world.with("GET", "/v1/lists"), Err(Code::KeyUnknown));
 }
+
+#[test]
+fn somebody_who_is_signed_in_may_not_come_without_end() {
+    let World { gate, clock, .. } = world();
+    let Found::Route(route) = access::find("GET", "/queue") else { panic!("no such route") };
+    let come = |name: &str| {
+        let person = Person::new(name.to_owned(), vec!["analyst".to_owned()], "csrf".to_owned());
+        gate.person(person, route, &HeaderMap::new()).map(|_| ()).map_err(|problem| problem.code())
+    };
+    for n in 0..200 {
+        assert_eq!(come("anna"), Ok(()), "{n}");
+    }
+    assert_eq!(come("anna"), Err(Code::RateLimited));
+    clock.advance(20);
+    assert_eq!(come("anna"), Ok(()), "fifty a second: one each 20 ms");
+    assert_eq!(come("anna"), Err(Code::RateLimited));
+    clock.advance(10_000);
+    for n in 0..200 {
+        assert_eq!(come("anna"), Ok(()), "{n}");
+    }
+}

@@ -12,12 +12,15 @@ pub struct ReconcileConfig {
     pub at_ms: Option<i64>,
     /// Where its results are: a folder a day.
     pub path: PathBuf,
+    /// The training export that drift is measured against.
+    pub reference: Option<PathBuf>,
 }
 
 impl ReconcileConfig {
     /// Reads the section, whose problems are reported to its sink.
     pub(super) fn read(mut section: Section, folder: &Path, is_archived: bool) -> Option<Self> {
         let path: Option<String> = section.required("path");
+        let reference: Option<String> = section.optional("reference");
         let at: Option<String> = section.optional("at");
         let at_ms = at.as_deref().and_then(time_of_day);
         if at.is_some() && at_ms.is_none() {
@@ -34,7 +37,8 @@ impl ReconcileConfig {
                 "archive.enabled = true: there is nothing else to reconcile with",
             );
         }
-        Some(Self { at_ms, path: folder.join(path?) })
+        let reference = reference.map(|reference| folder.join(reference));
+        Some(Self { at_ms, path: folder.join(path?), reference })
     }
 }
 

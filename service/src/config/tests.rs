@@ -34,9 +34,10 @@ window = "7d"
 "#;
 
 /// Keys that are read and have no default.
-const WITHOUT_DEFAULT: [&str; 15] = [
+const WITHOUT_DEFAULT: [&str; 16] = [
     "archive.hash_key",
     "reconcile.at",
+    "reconcile.reference",
     "features",
     "policy",
     "payment",

@@ -1,7 +1,7 @@
 """The programs that the local servers are made of: fetched once, pinned by version, kept in a cache folder.
 
 Why: a test run must not wait for a download, and must run the same broker next year. The versions are in the two pom
-files, in schemathesis.txt and moto.txt, in browser/ and below; a changed pom is another folder. The cache is ${TRIPLINE_CACHE}, else tripline/ in the user's cache.
+files, in the lists (schemathesis.txt, moto.txt, lightgbm.txt), in browser/ and below; a changed pom is another folder. The cache is ${TRIPLINE_CACHE}, else tripline/ in the user's cache.
 Not an installer: Java, Maven and pip are the machine's own (deploy/install test), and their settings are the user's.
 """
 
@@ -55,6 +55,11 @@ def schemathesis():
 def moto():
     """The folder with moto and what its S3 part needs: a PYTHONPATH, `python3 -m moto.server`."""
     return listed("moto", "moto/server.py")
+
+
+def lightgbm():
+    """The folder with LightGBM, its way to ONNX and ONNX Runtime: a PYTHONPATH."""
+    return listed("lightgbm", "lightgbm/__init__.py")
 
 
 def moto_version():

@@ -30,6 +30,7 @@ mod again;
 mod alerts;
 pub mod backtest;
 mod compare;
+pub mod drift;
 mod finding;
 mod ledger;
 mod pass;
@@ -44,6 +45,7 @@ pub use finding::{Check, Class, Finding};
 use again::Again;
 use alerts::Alerts;
 use compare::{Compared, Comparer};
+use drift::{Against, Drifts};
 use ledger::{Entry, Fate, Ledger, Met, Place};
 use pass::{First, Rows, Vectors, Verdicts};
 use tally::Tally;
@@ -91,13 +93,14 @@ pub enum Progress {
     Compared(u64, u64),
 }
 
-/// Runs a reconciliation.
+/// Runs a reconciliation, and measures drift against a reference, where there is one.
 ///
 /// # Errors
 /// When the archive or the files cannot be read or written; differences are no error.
 pub fn run(
     setup: &Setup,
     span: &Span,
+    against: Against,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Numbers, ReconcileError> {
     let store = ArchiveStore::open(&setup.config.archive.address)?.as_it_is();
@@ -118,6 +121,7 @@ pub fn run(
         span: span.clone(),
         verdicts,
         holes,
+        drifts: against.map(|reference| Drifts::of(reference, &setup.definitions)),
     };
     second.tally.compared(Check::Versions, versions);
     second.versions(&entities(setup), |gap| match gap.row {
@@ -197,6 +201,7 @@ struct Second<'a> {
     span: Span,
     verdicts: Verdicts,
     holes: Holes,
+    drifts: Result<Drifts, String>,
 }
 
 /// What the archive lacks: it expired, or the topic had it no more when it was archived.
@@ -307,6 +312,9 @@ impl Second<'_> {
         let made = entry.record.made.take();
         let payment = payment.clone();
         let Vectors { as_of_log, by_event_time, causes } = vectors;
+        if let Ok(drifts) = &mut self.drifts {
+            drifts.decision(&decision, &as_of_log, |id| self.comparer.model(id));
+        }
         self.waiting.push(Compared {
             may_have_alert: ledger.may_have_alert(&decision),
             is_ahead: ledger.is_ahead(&decision),
@@ -393,7 +401,8 @@ impl Second<'_> {
         self.files.findings.flush()?;
         self.files.corrections.flush()?;
         self.files.missed.flush()?;
-        let numbers = self.tally.numbers(run, records);
+        let mut numbers = self.tally.numbers(run, records);
+        drift::add(&self.drifts, &mut numbers);
         let json = serde_json::to_vec_pretty(&numbers).map_err(std::io::Error::other)?;
         std::fs::write(self.span.out.join("report.json"), json)?;
         std::fs::write(self.span.out.join("report.html"), report::html(&numbers))?;

@@ -29,6 +29,9 @@ pub struct Numbers {
     pub decisions: Vec<Cell>,
     /// Drift of the score and of each feature against the training reference.
     pub drift: Vec<Drift>,
+    /// That reference.
+    #[serde(default)]
+    pub reference: Reference,
     /// How long decisions took, by step: decode, features, model, policy, total.
     pub latency_us: BTreeMap<String, Quantiles>,
     /// Verdicts against labels, where one is known.
@@ -128,13 +131,33 @@ pub struct Conservation {
     pub unaccounted: u64,
 }
 
+/// What drift was measured against.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reference {
+    /// Rows of it.
+    pub rows: u64,
+    /// How many of these were looked at, drawn evenly.
+    pub looked_at: u64,
+    /// Why there is none, and nothing is measured.
+    pub missing: Option<String>,
+}
+
 /// Drift of one number: population stability index over the reference's bins.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Drift {
     /// `score`, or a feature's name.
     pub name: String,
+    /// The model that scored: reference and these days.
+    #[serde(default)]
+    pub model: Option<String>,
     /// The index: below 0.1 little, above 0.25 much.
     pub psi: f64,
+    /// What chance alone would give for so many rows.
+    #[serde(default)]
+    pub by_chance: f64,
+    /// Payments of these days.
+    #[serde(default)]
+    pub rows: u64,
     /// Shares: what the bin holds, share in the reference, share now.
     pub bins: Vec<(String, f64, f64)>,
 }

@@ -81,7 +81,7 @@ fn content(numbers: &Numbers) -> Markup {
                 (calibration::panel(&numbers.calibration))
                 (latency::panel(&numbers.latency_us))
             }
-            (drift::panel(&numbers.drift))
+            (drift::panel(&numbers.drift, &numbers.reference))
             (conservation::panel(&numbers.conservation))
         }
     }

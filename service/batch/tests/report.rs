@@ -173,6 +173,7 @@ fn numbers_that_are_none_and_too_large_do_no_harm() {
             name: format!("odd {psi}").replace("NaN", "none").replace("inf", "all"),
             psi,
             bins,
+            ..Drift::default()
         });
     }
     for bin in &mut numbers.calibration {

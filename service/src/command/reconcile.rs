@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, anyhow};
+use batch::drift::MUCH;
 use batch::numbers::Numbers;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::{CommandError, ConfigArgs};
 use crate::http::moment;
+use crate::reconcile::drift::{NO_REFERENCE, Reference};
 use crate::reconcile::publish::{Outlets, Sent, publish};
 use crate::reconcile::{self, Progress, Span};
 use crate::telemetry::process_figures;
@@ -27,6 +29,9 @@ pub struct ReconcileArgs {
     /// The folder of the results: report.html, report.json, findings.jsonl, corrections.jsonl
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
+    /// Measures drift against this file of `export-training`; without it against `reconcile.reference`, if there is one
+    #[arg(long, value_name = "FILE.parquet")]
+    pub reference: Option<PathBuf>,
     /// Sends the corrections to this topic, all in one transaction
     #[arg(long, value_name = "TOPIC")]
     pub publish: Option<String>,
@@ -60,11 +65,16 @@ pub fn run(args: &ReconcileArgs) -> Result<(), CommandError> {
         to_ms: args.to.unwrap_or(i64::MAX),
         out: args.out.clone(),
     };
+    let reference = args.reference.as_ref().or(setup.config.reconcile.reference.as_ref());
+    let against = match reference {
+        Some(file) => Ok(Reference::read(file, &setup.definitions)?),
+        None => Err(NO_REFERENCE.to_owned()),
+    };
     let bar = ProgressBar::new(0);
     let style = ProgressStyle::with_template("{msg:10} {bar:40} {pos}/{len}, {eta} left");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     let began = Instant::now();
-    let numbers = reconcile::run(&setup, &span, &|progress| match progress {
+    let numbers = reconcile::run(&setup, &span, against, &|progress| match progress {
         Progress::Read(done) => {
             bar.set_message("reading");
             bar.set_position(done);
@@ -125,6 +135,20 @@ fn say(numbers: &Numbers, wall_seconds: f64) -> anyhow::Result<()> {
         writeln!(out, "{:<20} {:>12}  {}", class.class, class.count, class.meaning)?;
     }
     writeln!(out, "{} corrections", numbers.corrections.count)?;
+    match &numbers.reference.missing {
+        Some(why) => writeln!(out, "drift was not measured: {why}")?,
+        None => {
+            let much = numbers.drift.iter().filter(|drift| drift.psi >= MUCH);
+            let much: Vec<&str> = much.map(|drift| drift.name.as_str()).collect();
+            writeln!(
+                out,
+                "much drift (PSI of {MUCH} or more) in {} of {}: {}",
+                much.len(),
+                numbers.drift.len(),
+                much.join(", ")
+            )?;
+        }
+    }
     let figures = process_figures().context("what the process used")?;
     let (cpu, peak) = (figures.cpu_seconds, figures.peak_bytes >> 20);
     writeln!(out, "wall {wall_seconds:.1} s, CPU {cpu:.1} s, memory {peak} MiB at most")?;

@@ -17,12 +17,15 @@ pub struct ReconcileConfig {
     pub path: PathBuf,
     /// Where the daily run's corrections go, and the alerts that were missed.
     pub outlets: Outlets,
+    /// The training export that drift is measured against.
+    pub reference: Option<PathBuf>,
 }
 
 impl ReconcileConfig {
     /// Reads the section, whose problems are reported to its sink.
     pub(super) fn read(mut section: Section, folder: &Path, is_archived: bool) -> Option<Self> {
         let path: Option<String> = section.required("path");
+        let reference: Option<String> = section.optional("reference");
         let at: Option<String> = section.optional("at");
         let at_ms = at.as_deref().and_then(time_of_day);
         if at.is_some() && at_ms.is_none() {
@@ -44,7 +47,8 @@ impl ReconcileConfig {
             missed_alerts: section.optional("missed_alerts"),
             missed_minor: whole(&mut section, "missed_minor", 0..=i64::MAX)? as i64,
         };
-        Some(Self { at_ms, path: folder.join(path?), outlets })
+        let reference = reference.map(|reference| folder.join(reference));
+        Some(Self { at_ms, path: folder.join(path?), outlets, reference })
     }
 }
 

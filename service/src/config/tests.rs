@@ -34,12 +34,13 @@ window = "7d"
 "#;
 
 /// Keys that are read and have no default.
-const WITHOUT_DEFAULT: [&str; 19] = [
+const WITHOUT_DEFAULT: [&str; 20] = [
     "reconcile.corrections",
     "reconcile.missed_alerts",
     "archive.keep",
     "archive.hash_key",
     "reconcile.at",
+    "reconcile.reference",
     "features",
     "policy",
     "payment",

@@ -71,6 +71,11 @@ impl<'a> Comparer<'a> {
         Self { again, definitions: Arc::clone(definitions), run: run.to_owned() }
     }
 
+    /// The model of an id; `None` when its files are not there.
+    pub fn model(&mut self, id: &Name) -> Option<Arc<Model>> {
+        self.again.model(id)
+    }
+
     /// Compares these.
     pub fn compare(&mut self, all: &[Compared], alerts: &mut Alerts) -> Vec<Outcome> {
         let mut scores = vec![Scores::default(); all.len()];

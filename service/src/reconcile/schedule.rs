@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use schemas::time::{DAY_MS, EventTime, HOUR_MS};
 
+use super::drift::{NO_REFERENCE, Reference};
 use super::publish::{Sent, publish};
 use super::{Span, run};
 use crate::clock::Clock;
@@ -43,7 +44,15 @@ pub fn watch(
             continue;
         }
         let span = Span { from_ms, to_ms: from_ms + DAY_MS, out };
-        match run(setup, &span, &|_| {}) {
+        // A wrong reference is no reason to leave the answers unproved.
+        let against = setup.config.reconcile.reference.as_deref().ok_or_else(|| NO_REFERENCE.to_owned());
+        let against = against.and_then(|file| {
+            Reference::read(file, &setup.definitions).map_err(|problem| {
+                tracing::error!(%problem, day, "drift is not measured: the reference is refused");
+                "the reference is refused, see the log".to_owned()
+            })
+        });
+        match run(setup, &span, against, &|_| {}) {
             Ok(numbers) => {
                 let unexplained = numbers.unexplained();
                 tell(unexplained);

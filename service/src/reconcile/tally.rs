@@ -169,6 +169,7 @@ impl Tally {
                 .map(|((row, verdict), count)| Cell { row, column: verdict.as_str().to_owned(), count })
                 .collect(),
             drift: Vec::new(),
+            reference: Default::default(),
             latency_us: latency.map(|((step, _), values)| ((*step).to_owned(), quantiles(values))).collect(),
             confusion: confusion.collect(),
             calibration: calibration(self.calibration),

@@ -28,6 +28,14 @@ use crate::archiver::topics;
 use crate::config::Setup;
 use crate::replay::output::Values;
 
+/// The key of the file's metadata that has the version of the features file.
+pub(super) const FEATURES_VERSION: &str = "tripline.features_version";
+/// And the one that says how many payments each row stands for that is no fraud: more than one where only frauds were
+/// all taken.
+const OTHERS_WEIGHT: &str = "tripline.others_weight";
+/// Before the names of features as the decision saw them.
+pub(super) const SEEN: &str = "seen.";
+
 /// Rows written at once.
 const ROWS: usize = 16_384;
 
@@ -119,7 +127,7 @@ pub fn export(
         Ok(())
     })?;
     sample.rows.iter().try_for_each(|row| writer.push(row, &mut exported))?;
-    writer.finish()?;
+    writer.finish(sample.others_weight(export))?;
     Ok(exported)
 }
 
@@ -131,6 +139,11 @@ struct Sample {
 }
 
 impl Sample {
+    fn others_weight(&self, export: &Export<'_>) -> f64 {
+        let is_partial = export.keep_frauds && !self.rows.is_empty();
+        if is_partial { self.seen as f64 / self.rows.len() as f64 } else { 1.0 }
+    }
+
     fn offer(&mut self, row: Row, most: usize) {
         self.seen += 1;
         if self.rows.len() < most {
@@ -168,10 +181,7 @@ impl<'a> Writer<'a> {
         let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let (file, partial) = tempfile::NamedTempFile::new_in(folder)?.into_parts();
         let until = export.labels_until_ms.to_string();
-        let facts = [
-            ("tripline.features_version", definitions.version.as_str()),
-            ("tripline.labels_until_ms", &until),
-        ];
+        let facts = [(FEATURES_VERSION, definitions.version.as_str()), ("tripline.labels_until_ms", &until)];
         let facts = facts.map(|(key, value)| KeyValue::new(key.to_owned(), value.to_owned()));
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
@@ -199,8 +209,10 @@ impl<'a> Writer<'a> {
         Ok(self.file.write(&batch).map_err(std::io::Error::other)?)
     }
 
-    fn finish(mut self) -> Result<(), ReconcileError> {
+    fn finish(mut self, others_weight: f64) -> Result<(), ReconcileError> {
         self.write()?;
+        let weight = KeyValue::new(OTHERS_WEIGHT.to_owned(), others_weight.to_string());
+        self.file.append_key_value_metadata(weight);
         self.file.close().map_err(std::io::Error::other)?;
         self.partial.persist(self.out).map_err(|error| error.error)?;
         Ok(())
@@ -247,7 +259,7 @@ impl Columns {
             ("label".to_owned(), Arc::new(self.labels.finish()), true),
             ("label_time".to_owned(), Arc::new(self.label_times.finish()), true),
         ];
-        for (prefix, values) in ["", "seen."].iter().zip(&mut self.vectors) {
+        for (prefix, values) in ["", SEEN].iter().zip(&mut self.vectors) {
             let named = self.names.iter().zip(values);
             columns.extend(named.map(|(name, values)| (format!("{prefix}{name}"), values.finish(), true)));
         }

@@ -7,17 +7,14 @@ use maud::{Markup, html};
 use super::grid::{legend, swatch};
 use super::number;
 use super::paint::{APPROVE, DECLINE, LINE, OTHERS, Paint, REVIEW};
-use crate::numbers::Drift;
+use crate::drift::{FLOOR, MUCH, SOME};
+use crate::numbers::{Drift, Reference};
 
-/// Below this little has changed.
-const SOME: f64 = 0.1;
-/// Above this much has.
-const MUCH: f64 = 0.25;
 /// A bar of the index ends here.
 const FULL: f64 = 0.5;
 
 /// The table and the bins, the score first, then by drift.
-pub(super) fn panel(drift: &[Drift]) -> Markup {
+pub(super) fn panel(drift: &[Drift], reference: &Reference) -> Markup {
     let mut sorted: Vec<&Drift> = drift.iter().collect();
     sorted.sort_by(|left, right| {
         let (first, second) = (left.name != "score", right.name != "score");
@@ -28,16 +25,33 @@ pub(super) fn panel(drift: &[Drift]) -> Markup {
         section.panel #drift aria-labelledby="drift-head" {
             div.panel-head {
                 h2 #drift-head { "Drift" }
-                p { "Population stability index against the training reference: below 0.1 little, above 0.25 much." }
+                p { "Population stability index against the training reference: below 0.1 little, from 0.25 on much." }
             }
-            @if sorted.is_empty() {
-                p.nothing { "Drift was not measured." }
+            @if let Some(why) = &reference.missing {
+                p.nothing { "Not measured: " (why) "." }
+            } @else if sorted.is_empty() {
+                p.nothing { "Not measured: no payment was decided in these days." }
             } @else {
+                (terms(reference))
                 (table(&sorted))
                 h3.bins-head { "Bins" }
                 (legend([("training reference", OTHERS), ("these days", LINE)].into_iter()))
                 div.bins { @for (place, one) in sorted.iter().enumerate() { (bins(place, one)) } }
             }
+        }
+    }
+}
+
+/// What was set beside what, and by which rules.
+fn terms(reference: &Reference) -> Markup {
+    html! {
+        p.soft {
+            (number::grouped(reference.looked_at))
+            @if reference.looked_at < reference.rows { " of the " (number::grouped(reference.rows)) }
+            " vectors of the training export, as decisions saw them, beside those of these days; scores are those of the same model "
+            "over both. Bins are the reference's deciles or its few values, and a share below " (number::percent(FLOOR))
+            " is taken as that. 0.1 and 0.25 are rules of thumb of credit scoring (Lewis 1994; Siddiqi 2006), not tests: what chance "
+            "alone gives for so few or so many payments stands beside each index."
         }
     }
 }
@@ -62,6 +76,8 @@ fn table(drift: &[&Drift]) -> Markup {
                         th scope="col" { "Score or feature" }
                         th scope="col" { "Index, with marks at 0.1 and 0.25" }
                         th.number scope="col" { "PSI" }
+                        th.number scope="col" { "By chance" }
+                        th.number scope="col" { "Payments" }
                         th scope="col" { "Drift" }
                     }
                 }
@@ -69,9 +85,11 @@ fn table(drift: &[&Drift]) -> Markup {
                     @for one in drift {
                         @let (word, paint, tone) = weight(one.psi);
                         tr {
-                            th.value scope="row" { code { (one.name) } }
+                            th.value scope="row" { code { (one.name) } @if let Some(model) = &one.model { " " small.soft { (model) } } }
                             td.strip-cell { (index(one.psi, paint)) }
                             td.number { (number::decimal(one.psi, 3)) }
+                            td.number.soft { (number::decimal(one.by_chance, 3)) }
+                            td.number { (number::count(one.rows)) }
                             td { span.badge data-tone=(tone) { (word) } }
                         }
                     }
@@ -102,7 +120,7 @@ fn bins(place: usize, drift: &Drift) -> Markup {
     html! {
         figure {
             figcaption {
-                h3 { (swatch(weight(drift.psi).1)) " " code { (drift.name) } }
+                h3 { (swatch(weight(drift.psi).1)) " " code { (drift.name) } @if let Some(model) = &drift.model { " " small.soft { (model) } } }
                 span.soft { "PSI " (number::decimal(drift.psi, 3)) }
             }
             svg role="img" viewBox="0 0 240 70" preserveAspectRatio="none" aria-labelledby=(title) aria-describedby=(description) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use batch::numbers::{
     Calibration, Cell, Check, Class, Confusion, Conservation, Drift, Example, Money, Numbers, Quantiles,
+    Reference,
 };
 
 const FEATURES: [&str; 9] = [
@@ -32,6 +33,7 @@ pub fn clean() -> Numbers {
         corrections: money(318, 4_120_075),
         decisions: decisions(),
         drift: drift(),
+        reference: Reference { rows: 1_400_000, looked_at: 20_000, missing: None },
         latency_us: latency(),
         confusion: confusion(),
         calibration: calibration(),
@@ -99,7 +101,14 @@ pub fn hostile(evil: &str) -> Numbers {
     numbers.by_feature.push(cell(evil, evil, 900));
     numbers.decisions.push(cell(evil, evil, 5));
     numbers.corrections = sum.clone();
-    numbers.drift.push(Drift { name: text(), psi: 0.2, bins: vec![(text(), 0.5, 0.4), (text(), 0.5, 0.6)] });
+    numbers.drift.push(Drift {
+        name: text(),
+        model: Some(text()),
+        psi: 0.2,
+        by_chance: 0.001,
+        rows: 9,
+        bins: vec![(text(), 0.5, 0.4), (text(), 0.5, 0.6)],
+    });
     numbers.latency_us.insert(text(), Quantiles { p50: 1, p99: 2, p999: 3, max: 4 });
     numbers.confusion.push(Confusion {
         verdict: text(),
@@ -252,11 +261,18 @@ fn drift() -> Vec<Drift> {
             })
             .collect()
     };
-    let score = Drift { name: "score".to_owned(), psi: 0.041, bins: bins(0) };
+    let of = |name: &str, psi, bins| Drift {
+        name: name.to_owned(),
+        psi,
+        bins,
+        by_chance: 0.0005,
+        rows: 1_200_000,
+        model: None,
+    };
+    let score = Drift { model: Some("demo/1".to_owned()), ..of("score", 0.041, bins(0)) };
     let psi = [0.312, 0.180, 0.09, 0.05, 0.02, 0.01, 0.004, 0.001, 0.2];
     let features = FEATURES.into_iter().zip(psi).zip(0..);
-    let features =
-        features.map(|((name, psi), place)| Drift { name: name.to_owned(), psi, bins: bins(place % 3) });
+    let features = features.map(|((name, psi), place)| of(name, psi, bins(place % 3)));
     [score].into_iter().chain(features).collect()
 }
 

@@ -55,5 +55,9 @@ mod rest;
 mod roles;
 #[path = "suite/scores.rs"]
 mod scores;
+#[path = "suite/spark.rs"]
+mod spark;
 #[path = "suite/stream.rs"]
 mod stream;
+#[path = "suite/training.rs"]
+mod training;

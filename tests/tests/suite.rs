@@ -63,5 +63,9 @@ mod review;
 mod roles;
 #[path = "suite/scores.rs"]
 mod scores;
+#[path = "suite/spark.rs"]
+mod spark;
 #[path = "suite/stream.rs"]
 mod stream;
+#[path = "suite/training.rs"]
+mod training;

@@ -10,7 +10,7 @@
 //! are the kernel's to the last bit.
 //! Not here: where the tables come from, and what was known when a decision was made (the kernel's `as_of_log`).
 
-use feature_store::definition::{Definitions, Feature, Kind, Request, Vocabulary, Windowed};
+use feature_store::definition::{Aggregate, Definitions, Feature, Kind, Request, Vocabulary, Windowed};
 use schemas::mapping::FieldKind;
 use schemas::value::ValueKind;
 
@@ -122,6 +122,24 @@ impl Script<'_> {
         format!("SELECT {}\nFROM payments p{}\n", selected.join(",\n  "), joins.collect::<String>())
     }
 
+    /// The columns of the answer: type, and whose behaviour each is.
+    fn given(&self, definitions: &Definitions, vocabulary: &Vocabulary) -> Vec<String> {
+        let names = self.columns.of_answer(&definitions.features);
+        let line = |(feature, name): (&Feature, String)| {
+            let whose = match &feature.kind {
+                Kind::Request(_) => "of the payment itself".to_owned(),
+                Kind::Windowed(windowed) => {
+                    let entity = vocabulary.entities.get(windowed.entity).map_or("", String::as_str);
+                    let by_labels =
+                        matches!(windowed.aggregate, Aggregate::FraudCount | Aggregate::FraudRatio);
+                    format!("of the entity {entity}{}", if by_labels { " and its labels" } else { "" })
+                }
+            };
+            format!("  {name}  {}  {whose}", sql_type(feature.value_kind()).to_lowercase())
+        };
+        definitions.features.iter().zip(names).map(line).collect()
+    }
+
     fn request(&self, request: Request) -> String {
         let in_day_ms = format!("p.event_time_ms % {DAY_MS}");
         // 1970-01-01 was a Thursday, the fourth day of its week.
@@ -141,14 +159,18 @@ impl Script<'_> {
 
 /// A payment without the entity has no row there, and an aggregate over nothing is null: both are `empty`.
 fn or_empty(value: &str, windowed: &Windowed, kind: ValueKind) -> String {
-    let sql_type = match kind {
-        ValueKind::Int => "BIGINT",
-        ValueKind::Real => "DOUBLE",
-        ValueKind::Flag => "BOOLEAN",
-    };
+    let sql_type = sql_type(kind);
     match windowed.empty {
         Some(empty) => format!("COALESCE({value}, CAST({empty} AS {sql_type}))"),
         None => value.to_owned(),
+    }
+}
+
+fn sql_type(kind: ValueKind) -> &'static str {
+    match kind {
+        ValueKind::Int => "BIGINT",
+        ValueKind::Real => "DOUBLE",
+        ValueKind::Flag => "BOOLEAN",
     }
 }
 
@@ -190,10 +212,13 @@ fn header(definitions: &Definitions, vocabulary: &Vocabulary, script: &Script<'_
     if definitions.use_labels() {
         lines.extend(LABELS.map(str::to_owned));
     }
+    lines.push(String::new());
+    let given = "Gives one row for each payment, in no order: transaction_id, ord, and the features in the file's order:";
+    lines.push(given.to_owned());
+    lines.extend(script.given(definitions, vocabulary));
     lines.extend(
         [
             "",
-            "Gives one row for each payment, in no order: transaction_id, ord, and the features in the file's order.",
             "A window is (t - delay - window, t - delay]; of the payments of one time it counts those of smaller ord.",
             "Counts and sums are what came into it so far less what left it. What frames cannot count is a total of",
             "steps: +1 where something comes into the window, -1 where it leaves it.",

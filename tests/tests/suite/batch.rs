@@ -33,7 +33,7 @@ mod archives;
 use archives::{beside, gapped, kept_up, missed, of_other_features};
 
 /// What is done with one event.
-enum Step {
+pub enum Step {
     Topic(Transaction),
     Rest(Transaction),
     Label(Vec<u8>),
@@ -41,7 +41,7 @@ enum Step {
     Garbage,
 }
 
-fn world() -> World {
+pub fn world(name: &str) -> World {
     let example =
         |name: &str| std::fs::read_to_string(root().join("deploy/examples/demo").join(name)).unwrap();
     let config = example("tripline.toml");
@@ -58,7 +58,7 @@ fn world() -> World {
          reason = \"every fifth\"\n",
         example("policy.toml")
     );
-    let world = World::of(Servers::shared(), "batch", 4, &config, &example("features.toml"), &policy);
+    let world = World::of(Servers::shared(), name, 4, &config, &example("features.toml"), &policy);
     version(&world.path("models"), "1", false);
     world
 }
@@ -79,14 +79,14 @@ fn serve(world: &World) -> (Process, String) {
 
 /// What was put in, to be found again.
 #[derive(Default)]
-struct Injected {
+pub struct Injected {
     duplicates: u64,
     dead: u64,
     late: BTreeSet<String>,
 }
 
 /// The steps: some payments come late, some twice, some with another content; labels late, early and corrected.
-fn steps(world: &World, payments: usize) -> (Vec<Step>, Injected) {
+pub fn steps(world: &World, payments: usize) -> (Vec<Step>, Injected) {
     let start = SystemClock::default().now().wall_ms - 12 * 86_400_000;
     let simulated = Simulated {
         start,
@@ -154,7 +154,7 @@ fn steps(world: &World, payments: usize) -> (Vec<Step>, Injected) {
     (steps, injected)
 }
 
-fn run(world: &World, steps: &[Step]) -> usize {
+pub fn run(world: &World, steps: &[Step]) -> usize {
     let (process, first) = serve(world);
     let Some(Step::Topic(dry)) = steps.iter().find(|step| matches!(step, Step::Topic(_))) else { panic!() };
     open(&first, &World::key(), &json!(dry));
@@ -240,7 +240,7 @@ pub fn tripline(world: &World, words: &[&str], sets: &[String]) -> (bool, String
     (output.status.success(), said)
 }
 
-fn findings(out: &Path) -> Vec<Value> {
+pub fn findings(out: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(out.join("findings.jsonl")).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
@@ -258,7 +258,7 @@ fn i6_to_i14_nothing_is_unexplained_and_what_was_spoilt_is_found() {
     if crate::fast() {
         return;
     }
-    let world = world();
+    let world = world("batch");
     let (steps, injected) = steps(&world, 3_000);
     run(&world, &steps);
     let (good, said) = tripline(&world, &["archive", "run", "--drain"], &[]);

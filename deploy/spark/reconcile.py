@@ -1,0 +1,205 @@
+#!/usr/bin/env python3
+"""Every feature of every archived decision against what event time has, on Spark: findings as `tripline reconcile` has them.
+
+    spark-submit deploy/spark/reconcile.py FEATURES.sql PAYMENTS.sql ARCHIVE OUT [NAME=TOPIC ...]
+
+FEATURES.sql is `tripline features sql --dialect spark`. PAYMENTS.sql is one SELECT that makes its table `payments` of
+`applied`: the payments of the archive in the user's own columns, those that were applied, each once, with an `ord`
+(payments.sql beside this file is that of the demo's schema). ARCHIVE is the archive's address. OUT is a folder of JSON
+lines that must not exist yet: `cat OUT/part-*` is a findings.jsonl of the check `features_by_event_time`. NAME=TOPIC says
+what a topic is called where it is not called so: transactions, labels, decisions, dead-letters.
+
+What Spark can know of a difference, by the same words:
+    late, in_flight, label_after, early_label    an event of the feature's own entity that the decision had not seen
+    approximate, fallback, features_changed      what the decision says of itself
+    unexplained                                  none of these
+It compares by event time alone: a decision that differs as of the log, a score, a policy, an alert and what is missing are
+found by `tripline reconcile` and not here. So `unexplained` may also be a value that somebody changed. Payments of
+one entity with the very same millisecond are taken in the order of partition and offset, which is that of
+their application only where they share a partition.
+"""
+
+import re
+import sys
+
+from pyspark.sql import SparkSession
+
+TOPICS = {name: name for name in ("transactions", "labels", "decisions", "dead-letters")}
+
+# Those that were applied: each record that was decided, and those of which nothing is known.
+APPLIED = """
+SELECT t.*, CAST(t._partition AS BIGINT) * 1099511627776 + t._offset AS ord
+FROM archived_transactions t
+LEFT JOIN decided AS here ON here.source_partition = t._partition AND here.source_offset = t._offset
+LEFT JOIN decided AS other ON other.transaction_id = t.transaction_id
+LEFT JOIN dead ON dead.partition = t._partition AND dead.offset = t._offset
+WHERE NOT t._undecodable AND dead.offset IS NULL AND (here.transaction_id IS NOT NULL OR other.transaction_id IS NULL)
+"""
+
+# A decision that was written again after a crash counts once.
+DECIDED = """
+SELECT * FROM (
+  SELECT *, ROW_NUMBER() OVER (PARTITION BY transaction_id ORDER BY source_partition, source_offset, _partition, _offset)
+    AS time_written
+  FROM archived_decisions WHERE NOT _undecodable
+) WHERE time_written = 1
+"""
+
+# One row for each entity of a decision: where it stands among the entity's events, and which of them it saw.
+SEEN = """
+SELECT transaction_id, event_time_ms, labels_until, seen.entity, seen.key, seen.pending,
+  IF(seen.applied = 0, seen.version, seen.applied) AS applied,
+  CASE WHEN seen.version = 0 THEN seen.applied - 1
+       ELSE seen.version - 1 - IF(seen.applied = 0, 0, SIZE(seen.pending)) END AS state
+FROM (SELECT *, UNIX_MILLIS(event_time) AS event_time_ms, EXPLODE(entities) AS seen FROM decided)
+WHERE seen.version > 0 OR seen.applied > 0
+"""
+
+# Why a decision may differ, by entity; only those are looked at that do.
+CAUSES = """
+SELECT p.transaction_id, p.entity,
+  BOOL_OR(q.event_time_ms < p.event_time_ms AND q.applied > p.applied AND NOT told) AS late,
+  BOOL_OR((q.applied > p.state AND q.applied < p.applied AND q.event_time_ms <= p.event_time_ms AND NOT told)
+    OR (q.event_time_ms = p.event_time_ms AND q.applied > p.applied AND told)) AS in_flight,
+  BOOL_OR(l.offset >= p.labels_until[l.partition] AND q.applied <= p.state) AS label_after,
+  BOOL_OR(l.offset IS NOT NULL AND (q.transaction_id = p.transaction_id OR (told AND q.applied > p.state))) AS early_label
+FROM (
+  SELECT asking.*, other.transaction_id AS other_id, ARRAY_CONTAINS(asking.pending, other.transaction_id) AS told
+  FROM seen asking
+  LEFT SEMI JOIN differing ON differing.transaction_id = asking.transaction_id
+  JOIN seen other ON other.entity = asking.entity AND other.key = asking.key
+    AND other.event_time_ms <= asking.event_time_ms
+) p
+JOIN seen q ON q.transaction_id = p.other_id AND q.entity = p.entity
+LEFT JOIN said l ON l.transaction_id = q.transaction_id AND l.label_time_ms <= p.event_time_ms
+GROUP BY p.transaction_id, p.entity
+"""
+
+FINDINGS = """
+SELECT TO_JSON(NAMED_STRUCT(
+  'check', 'features_by_event_time', 'class', class, 'transaction_id', transaction_id,
+  'source', ARRAY(CAST(source_partition AS BIGINT), source_offset), 'event_time_ms', UNIX_MILLIS(event_time),
+  'field', field, 'recorded', recorded, 'computed', computed, 'amount_minor', amount_minor, 'currency', currency,
+  'key', IF(SIZE(entities) > 0, ARRAY(entities[0].entity, entities[0].key), NULL)
+), MAP('ignoreNullFields', 'false')) AS value
+FROM (
+  SELECT d.*, f.field, f.recorded, f.computed,
+    CASE WHEN f.class IS NOT NULL THEN f.class
+         WHEN d.approximate THEN 'approximate'
+         WHEN c.late THEN 'late'
+         WHEN c.in_flight THEN 'in_flight'
+         WHEN f.by_labels AND c.label_after THEN 'label_after'
+         WHEN f.by_labels AND c.early_label THEN 'early_label'
+         ELSE 'unexplained' END AS class
+  FROM found f
+  JOIN decided d ON d.transaction_id = f.transaction_id
+  LEFT JOIN causes c ON c.transaction_id = f.transaction_id AND c.entity = f.entity
+)
+"""
+
+
+class Feature:
+    """A column of the answer: its name in SQL, its type, its entity, and whether it looks at labels."""
+
+    LINE = re.compile(r"^--   (`.*`)  (bigint|double|boolean)  of the (?:payment itself|entity (\S+)( and its labels)?)$")
+
+    def __init__(self, line):
+        self.column, self.kind, self.entity, labels = line.groups()
+        self.by_labels = labels is not None
+
+    def recorded(self, place):
+        """What a decision says, as a column of the answer's type."""
+        return f"d.features[{place}].value.{'long' if self.kind == 'bigint' else self.kind}"
+
+
+def text(value, kind):
+    """A value as the findings write it."""
+    said = f"FORMAT_STRING('%.4f', {value})" if kind == "double" else f"CAST({value} AS STRING)"
+    return f"COALESCE({said}, 'undefined')"
+
+
+def found(features, version):
+    """Every value that differs, and each decision that cannot be compared."""
+    rows = []
+    for place, feature in enumerate(features):
+        recorded, computed = feature.recorded(place), f"f.{feature.column}"
+        # A long of nothing in a record is null in each of its branches.
+        rows.append(
+            f"IF({recorded} <=> {computed}, NULL, NAMED_STRUCT('field', d.features[{place}].name, "
+            f"'recorded', {text(recorded, feature.kind)}, 'computed', {text(computed, feature.kind)}, "
+            f"'entity', {quoted(feature.entity)}, 'by_labels', {str(feature.by_labels).lower()}))"
+        )
+    some = " OR ".join(f"{feature.recorded(place)} IS NOT NULL" for place, feature in enumerate(features))
+    whole = " OR ".join(f"f.{feature.column} IS NOT NULL" for feature in features)
+    # These are said once for a decision, whatever its values.
+    return f"""
+    SELECT transaction_id, one.*, CAST(NULL AS STRING) AS class
+    FROM (
+      SELECT d.transaction_id, EXPLODE(FILTER(ARRAY({", ".join(rows)}), one -> one IS NOT NULL)) AS one
+      FROM decided d JOIN features f ON f.transaction_id = d.transaction_id
+      WHERE d.features_version = '{version}' AND NOT (d.fallback IS NOT NULL AND NOT ({some}) AND ({whole}))
+    )
+    UNION ALL
+    SELECT d.transaction_id, 'features_version', d.features_version, '{version}', NULL, false, 'features_changed'
+    FROM decided d WHERE d.features_version <> '{version}'
+    UNION ALL
+    SELECT d.transaction_id, 'features', d.fallback, '', NULL, false, 'fallback'
+    FROM decided d JOIN features f ON f.transaction_id = d.transaction_id
+    WHERE d.features_version = '{version}' AND d.fallback IS NOT NULL AND NOT ({some}) AND ({whole})
+    """
+
+
+def quoted(word):
+    return "CAST(NULL AS STRING)" if word is None else f"'{word}'"
+
+
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def main(script, payments, archive, out, *topics):
+    named = TOPICS | dict(word.split("=", 1) for word in topics)
+    script = read(script)
+    answer = script.split("-- Gives ", 1)[1].splitlines()
+    features = [Feature(line) for line in map(Feature.LINE.match, answer) if line]
+    version = re.search(r"(?m)^-- Written by Tripline from the features file of version (\w+)\.$", script)[1]
+    spark = SparkSession.builder.appName("tripline reconcile").getOrCreate()
+    try:
+        def view(name, query):
+            spark.sql(query).createOrReplaceTempView(name)
+
+        for name, topic in named.items():
+            try:
+                files = spark.read.option("mergeSchema", "true").parquet(f"{archive}/{topic}")
+            except Exception as error:
+                # A topic that never had a record has no folder.
+                if name != "dead-letters" or "PATH_NOT_FOUND" not in str(error):
+                    raise
+                files = spark.sql("SELECT '' AS topic, 0 AS partition, 0L AS offset, true AS _undecodable WHERE false")
+            files.createOrReplaceTempView(f"archived_{name.replace('-', '_')}")
+        view("decided", DECIDED)
+        transactions = named["transactions"].replace("'", "")
+        view("dead", "SELECT DISTINCT partition, offset FROM archived_dead_letters "
+                     f"WHERE NOT _undecodable AND topic = '{transactions}'")
+        view("labels", "SELECT transaction_id, fraud, UNIX_MILLIS(label_time) AS label_time_ms, source "
+                       "FROM archived_labels WHERE NOT _undecodable")
+        view("said", "SELECT transaction_id, UNIX_MILLIS(label_time) AS label_time_ms, _partition AS partition, "
+                     "_offset AS offset FROM archived_labels WHERE NOT _undecodable")
+        view("applied", APPLIED)
+        view("payments", read(payments))
+        view("features", script)
+        view("seen", SEEN)
+        # Used twice, and dear.
+        spark.sql(found(features, version)).cache().createOrReplaceTempView("found")
+        view("differing", "SELECT DISTINCT transaction_id FROM found WHERE entity IS NOT NULL")
+        view("causes", CAUSES)
+        spark.sql(FINDINGS).write.text(out)
+    finally:
+        spark.stop()
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 5 or not all("=" in word for word in sys.argv[5:]):
+        sys.exit("usage: reconcile.py FEATURES.sql PAYMENTS.sql ARCHIVE OUT [NAME=TOPIC ...]")
+    main(*sys.argv[1:])

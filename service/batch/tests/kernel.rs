@@ -411,78 +411,72 @@ impl World {
     }
 }
 
-#[test]
-fn i6_i7_i14_as_of_the_log_the_kernel_gives_what_the_stream_saw() {
-    let (mut values, mut other, mut late) = (0, 0, 0);
-    for seed in 0..40 {
-        let mut world = World::new(seed);
-        world.run(600);
-        let mut answers = world.kernel(None).compute(&|_, _| {}).unwrap();
-        assert_eq!(answers.gaps(), [], "seed {seed}");
-        late += answers.corrections();
-        let mut vector = Vec::new();
-        while let Some(chunk) = answers.next_chunk().unwrap() {
-            for row in chunk.first..chunk.first + chunk.rows() as u32 {
-                let seen = &world.seen[row as usize];
-                let causes = chunk.as_of_log(row, &mut vector);
-                for (at, (ours, theirs)) in vector.iter().zip(&seen.vector).enumerate() {
-                    let feature = &world.definitions.features[at];
-                    let id = &seen.payment.transaction_id;
-                    assert!(
-                        ours.same_bits(*theirs),
-                        "seed {seed} {id} {}: {ours} not {theirs}",
-                        feature.name
-                    );
-                    values += 1;
-                    let by_event_time = chunk.by_event_time(row)[at];
-                    assert_eq!(by_event_time.same_bits(*ours), !causes.iter().any(|(place, _)| *place == at));
-                    let Kind::Windowed(windowed) = &feature.kind else { continue };
-                    if seen.payment.entities[windowed.entity].is_some()
-                        && let Some(naive) = world.naive(windowed, row as usize)
-                    {
-                        assert_eq!(by_event_time.as_f64(), Some(naive), "seed {seed} {id} {}", feature.name);
-                        other += 1;
-                    }
+/// What a world's values came to.
+#[derive(Default)]
+struct Compared {
+    values: usize,
+    naive: usize,
+    corrections: usize,
+    forgotten: usize,
+}
+
+/// Each value as of the log against the stream's, and by event time against the definition's words.
+fn compare(world: &World, seed: u64, compared: &mut Compared) {
+    let mut answers = world.kernel(None).compute(&|_, _| {}).unwrap();
+    assert_eq!(answers.gaps(), [], "seed {seed}");
+    compared.corrections += answers.corrections();
+    let mut vector = Vec::new();
+    while let Some(chunk) = answers.next_chunk().unwrap() {
+        for row in chunk.first..chunk.first + chunk.rows() as u32 {
+            let seen = &world.seen[row as usize];
+            let causes = chunk.as_of_log(row, &mut vector);
+            compared.forgotten += causes.iter().filter(|(_, all)| all.has(Cause::LabelForgotten)).count();
+            for (at, (ours, theirs)) in vector.iter().zip(&seen.vector).enumerate() {
+                let feature = &world.definitions.features[at];
+                let id = &seen.payment.transaction_id;
+                assert!(ours.same_bits(*theirs), "seed {seed} {id} {}: {ours} not {theirs}", feature.name);
+                compared.values += 1;
+                let by_event_time = chunk.by_event_time(row)[at];
+                assert_eq!(by_event_time.same_bits(*ours), !causes.iter().any(|(place, _)| *place == at));
+                let Kind::Windowed(windowed) = &feature.kind else { continue };
+                if seen.payment.entities[windowed.entity].is_some()
+                    && let Some(naive) = world.naive(windowed, row as usize)
+                {
+                    assert_eq!(by_event_time.as_f64(), Some(naive), "seed {seed} {id} {}", feature.name);
+                    compared.naive += 1;
                 }
             }
         }
     }
+}
+
+#[test]
+fn i6_i7_i14_as_of_the_log_the_kernel_gives_what_the_stream_saw() {
+    let mut compared = Compared::default();
+    for seed in 0..40 {
+        let mut world = World::new(seed);
+        world.run(600);
+        compare(&world, seed, &mut compared);
+    }
+    let Compared { values, naive, corrections, .. } = compared;
     println!(
-        "{values} values equal as of the log, {late} of them others by event time; {other} naive ones equal"
+        "{values} values equal as of the log, {corrections} of them others by event time; {naive} naive ones equal"
     );
-    assert!(late > 1_000);
+    assert!(corrections > 1_000);
 }
 
 /// A second of the features file is a day: ids are forgotten under way, and labels that come then find nobody.
 #[test]
 fn i7_a_label_whose_payment_was_forgotten_is_named() {
     let days = FEATURES.replace("1ms\"", "1h\"").replace("s\"", "d\"");
-    let mut forgotten = 0;
+    let mut compared = Compared::default();
     for seed in 200..220 {
         let mut world = World::at_pace(seed, &days, DAY_MS / 1_000, DurationMs(11 * DAY_MS));
         world.run(600);
-        let mut answers = world.kernel(None).compute(&|_, _| {}).unwrap();
-        assert_eq!(answers.gaps(), [], "seed {seed}");
-        let chunk = answers.next_chunk().unwrap().unwrap();
-        let mut vector = Vec::new();
-        for (row, seen) in world.seen.iter().enumerate() {
-            let causes = chunk.as_of_log(row as u32, &mut vector);
-            forgotten += causes.iter().filter(|(_, causes)| causes.has(Cause::LabelForgotten)).count();
-            for (at, (ours, theirs)) in vector.iter().zip(&seen.vector).enumerate() {
-                let (feature, id) = (&world.definitions.features[at], &seen.payment.transaction_id);
-                assert!(ours.same_bits(*theirs), "seed {seed} {id} {}: {ours} not {theirs}", feature.name);
-                let Kind::Windowed(windowed) = &feature.kind else { continue };
-                if seen.payment.entities[windowed.entity].is_some()
-                    && let Some(naive) = world.naive(windowed, row)
-                {
-                    let by_event_time = chunk.by_event_time(row as u32)[at];
-                    assert_eq!(by_event_time.as_f64(), Some(naive), "seed {seed} {id} {}", feature.name);
-                }
-            }
-        }
+        compare(&world, seed, &mut compared);
     }
-    println!("{forgotten} values are others by event time since a label was forgotten");
-    assert!(forgotten > 100);
+    println!("{} values are others by event time since a label was forgotten", compared.forgotten);
+    assert!(compared.forgotten > 100);
 }
 
 #[test]

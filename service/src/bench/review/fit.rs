@@ -122,14 +122,14 @@ mod tests {
 
     #[test]
     fn weights_come_back() {
-        // Chances by a known line; each row once for each of ten outcomes, so that there is no luck in it.
+        // Chances by a known line, each point with as many frauds of its two hundred as they say: there is no luck in it.
         let (mut rows, mut frauds) = (Vec::new(), Vec::new());
-        for step in 0..4_000 {
-            let (one, other) = (f64::from(step % 40) / 10.0, f64::from(step / 40) * 5.0);
+        for point in 0..200 {
+            let (one, other) = (f64::from(point % 20) / 10.0, f64::from(point / 20) * 5.0);
             let chance = 1.0 / (1.0 + (-(1.5 * one - 0.02 * other - 2.0)).exp());
-            for tenth in 0..10 {
+            for outcome in 0..200 {
                 rows.extend([one, other]);
-                frauds.push(f64::from(tenth) + 0.5 < 10.0 * chance);
+                frauds.push(f64::from(outcome) + 0.5 < 200.0 * chance);
             }
         }
         let Fitted { weights, intercept } = logistic(&rows, &frauds, 2).unwrap();

@@ -88,6 +88,17 @@ struct Case {
     is_ordered: bool,
 }
 
+/// Where half of the rows are still to come.
+fn middle(column: &str) -> Bind {
+    match column {
+        "rank_key" => Real(500.0),
+        "amount_minor" => Whole(50_000),
+        "opened_at" => Whole(NOW - rows() * 500),
+        "resolved_at" => Whole(NOW - rows() * 450),
+        _ => Whole(NOW + rows() / 2),
+    }
+}
+
 /// Every list that can be asked for: the first page and one behind a cursor.
 fn lists() -> Vec<Case> {
     let mut cases = Vec::new();
@@ -105,7 +116,7 @@ fn lists() -> Vec<Case> {
                         ..ListQuery::default()
                     };
                     let by = Order::of(&query);
-                    let key = if by.column == "rank_key" { Real(500.0) } else { Whole(NOW - 1_000_000) };
+                    let key = middle(by.column);
                     cases.push(Case {
                         name: format!(
                             "{} by {} {rule:?} {min_loss_minor:?} {has_cursor}",
@@ -187,8 +198,11 @@ async fn plan(queue: &Queue, case: &Case) -> Vec<String> {
 fn flaw(dialect: Dialect, case: &Case, step: &str) -> Option<&'static str> {
     let (reads_whole, sorts) = match dialect {
         Dialect::Sqlite => {
-            let is_scan = step.starts_with("SCAN ") && !step.contains("INDEX") && !step.contains("SUBQUERY");
-            (is_scan && !step.contains("CONSTANT ROW"), step.contains("FOR ORDER BY"))
+            // Reading all of an index is as bad, but for those that hold nothing but what is asked for.
+            let is_partial = step.contains("INDEX alerts_") && !step.contains("INDEX alerts_changed");
+            let is_small = is_partial || step.contains("INDEX outbox_waiting") || step.contains("SUBQUERY");
+            let reads_whole = step.starts_with("SCAN ") && !is_small && !step.contains("CONSTANT ROW");
+            (reads_whole, step.contains("FOR ORDER BY"))
         }
         Dialect::Postgres => (step.contains("Seq Scan"), step.contains("Sort Key")),
     };

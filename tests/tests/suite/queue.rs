@@ -24,6 +24,9 @@ fn kills() -> usize {
     std::env::var("TRIPLINE_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(3)
 }
 
+/// How long people work between two kills.
+const WORKED: Duration = Duration::from_millis(900);
+
 /// A payment that is reviewed, on a card of its own.
 pub fn payment(id: &str) -> Value {
     let now_ms = SystemClock::default().now().wall_ms;
@@ -163,7 +166,7 @@ fn killed(name: &str, sets: &[&str]) {
                 let (base, stop, told, actions) = (&base, &stop, &told, &actions);
                 scope.spawn(move || work(base, place, stop, told, actions));
             }
-            std::thread::sleep(Duration::from_millis(900));
+            std::thread::sleep(WORKED);
             if round < kills() {
                 process.kill9();
             }
@@ -179,10 +182,12 @@ fn killed(name: &str, sets: &[&str]) {
     process.signal("TERM");
     assert!(process.wait(Duration::from_secs(15)).success(), "{}", process.log_tail());
     verified(&world, &sets);
+    let verdicts = actions.load(Ordering::Relaxed);
+    // Each is a claim and a verdict, which were made while the process was up.
+    let rate = 2.0 * verdicts as f64 / (WORKED.as_secs_f64() * (kills() + 1) as f64);
     println!(
-        "{name}: {} kills, {} verdicts acknowledged, none lost",
-        kills(),
-        actions.load(Ordering::Relaxed)
+        "{name}: {} kills under {rate:.0} actions a second, {verdicts} verdicts acknowledged, none lost",
+        kills()
     );
 }
 

@@ -117,8 +117,9 @@ class Data:
 
     @staticmethod
     def read(path, label_days):
-        table = pq.read_table(path)
-        facts = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+        file = pq.ParquetFile(path)
+        table, metadata = file.read(), file.metadata.metadata or {}
+        facts = {key.decode(): value.decode() for key, value in metadata.items()}
         if "tripline.features_version" not in facts:
             refuse(f"{path}: not a file of `tripline export-training`")
         names = [name.removeprefix(SEEN) for name in table.column_names if name.startswith(SEEN)]

@@ -18,109 +18,7 @@ use schemas::time::{DAY_MS, DurationMs, EventTime};
 use schemas::value::FeatureValue;
 use smallvec::smallvec;
 
-const FEATURES: &str = r#"
-[[feature]]
-name = "hour"
-request = "hour"
-[[feature]]
-name = "weekday"
-request = "weekday"
-[[feature]]
-name = "night"
-request = "night"
-[[feature]]
-name = "n"
-entity = "card"
-aggregate = "count"
-window = "20s"
-[[feature]]
-name = "n_before"
-entity = "card"
-aggregate = "count"
-window = "20s"
-include_current = false
-[[feature]]
-name = "n_online"
-entity = "card"
-aggregate = "count"
-window = "20s"
-where = { channel = "online" }
-[[feature]]
-name = "sum"
-entity = "card"
-aggregate = "sum"
-of = "amount"
-window = "7s"
-delay = "3s"
-[[feature]]
-name = "mean"
-entity = "card"
-aggregate = "mean"
-of = "amount"
-unit = "major"
-window = "20s"
-[[feature]]
-name = "mean_tip"
-entity = "card"
-aggregate = "mean"
-of = "tip"
-window = "20s"
-[[feature]]
-name = "least"
-entity = "card"
-aggregate = "min"
-of = "tip"
-window = "9s"
-include_current = false
-[[feature]]
-name = "most"
-entity = "merchant"
-aggregate = "max"
-of = "amount"
-unit = "major"
-window = "9s"
-[[feature]]
-name = "channels"
-entity = "merchant"
-aggregate = "distinct"
-of = "channel"
-window = "9s"
-[[feature]]
-name = "since"
-entity = "card"
-aggregate = "time_since_last"
-window = "20s"
-[[feature]]
-name = "since_online"
-entity = "merchant"
-aggregate = "time_since_last"
-window = "5s"
-delay = "1s"
-where = { channel = "online" }
-[[feature]]
-name = "frauds"
-entity = "merchant"
-aggregate = "count"
-of = "label"
-window = "20s"
-delay = "2s"
-[[feature]]
-name = "risk"
-entity = "merchant"
-aggregate = "ratio"
-of = "label"
-window = "20s"
-delay = "1ms"
-empty = 0
-[[feature]]
-name = "risk_online"
-entity = "card"
-aggregate = "ratio"
-of = "label"
-window = "30s"
-delay = "5s"
-where = { channel = "online" }
-"#;
+const FEATURES: &str = include_str!("kernel/features.toml");
 
 fn definitions(features: &str) -> Arc<Definitions> {
     let vocabulary = Vocabulary {
@@ -345,6 +243,10 @@ impl World {
                 5 => self.accept(),
                 6 => self.arrive(),
                 _ => self.label(),
+            }
+            // At a pace of days who is accepted still arrives soon: no label waits for him for longer than it is kept.
+            if self.pace > 1 && self.accepted.len() > 1 {
+                self.arrive();
             }
         }
         while !self.accepted.is_empty() {

@@ -327,8 +327,8 @@ pub(crate) fn page_text(query: &ListQuery, order: &Order, has_cursor: bool) -> S
     )
 }
 
-pub(crate) const BY_ID: &str = "SELECT * FROM alerts WHERE alert_id = $1 OR alert_id IN \
-    (SELECT alert_id FROM hits WHERE hit_id = $1 UNION SELECT alert_id FROM hits WHERE decision_id = $1 UNION \
+pub(crate) const BY_ID: &str = "SELECT * FROM alerts WHERE alert_id IN (SELECT CAST($1 AS TEXT) UNION \
+    SELECT alert_id FROM hits WHERE hit_id = $1 UNION SELECT alert_id FROM hits WHERE decision_id = $1 UNION \
     SELECT alert_id FROM hits WHERE transaction_id = $1)";
 
 pub(crate) const BY_KEY: &str = "SELECT * FROM alerts WHERE alert_id IN (SELECT h.alert_id FROM hit_entities e \

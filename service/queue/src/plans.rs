@@ -255,7 +255,7 @@ async fn every_query_goes_by_an_index_and_pages_of_lists_need_no_sort() {
 async fn a_query_without_its_index_is_found() {
     for (queue, _folder) in filled().await {
         queue.pool.execute("DROP INDEX alerts_by_amount").await.unwrap();
-        queue.pool.execute("DROP INDEX outbox_of_alert").await.unwrap();
+        queue.pool.execute("DROP INDEX hits_of_alert").await.unwrap();
         let cases: Vec<_> = lists().into_iter().chain(others(queue.dialect)).collect();
         let mut found = Vec::new();
         for case in &cases {
@@ -265,6 +265,6 @@ async fn a_query_without_its_index_is_found() {
             }
         }
         assert!(found.iter().any(|name| name.starts_with("open by amount_minor")), "{found:?}");
-        assert!(found.contains(&"labels of an alert"), "{found:?}");
+        assert!(found.contains(&"hits of an alert"), "{found:?}");
     }
 }

@@ -10,6 +10,7 @@
 
 mod columns;
 mod cutter;
+mod error;
 mod manifest;
 mod place;
 mod reader;
@@ -18,8 +19,9 @@ mod verify;
 
 pub use columns::{KnownSchema, Treatment, Treatments};
 pub use cutter::{Archived, Cut, Cutter, Finished};
+pub use error::ArchiveError;
 pub use manifest::Manifest;
 pub use place::Place;
 pub use reader::{Files, META};
-pub use store::{ArchiveError, ArchiveStore, Put};
+pub use store::{ArchiveStore, Put};
 pub use verify::{Fault, Verified, verify};

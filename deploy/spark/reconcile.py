@@ -45,34 +45,38 @@ SELECT * FROM (
 ) WHERE time_written = 1
 """
 
-# One row for each entity of a decision: where it stands among the entity's events, and which of them it saw.
+# One row for each entity of a decision: where it stands among the entity's events, and which of them it saw. The keys are
+# the payments' own: a decision has some of them masked.
 SEEN = """
-SELECT transaction_id, event_time_ms, labels_until, seen.entity, seen.key, seen.pending,
-  IF(seen.applied = 0, seen.version, seen.applied) AS applied,
-  CASE WHEN seen.version = 0 THEN seen.applied - 1
-       ELSE seen.version - 1 - IF(seen.applied = 0, 0, SIZE(seen.pending)) END AS state
-FROM (SELECT *, UNIX_MILLIS(event_time) AS event_time_ms, EXPLODE(entities) AS seen FROM decided)
-WHERE seen.version > 0 OR seen.applied > 0
+SELECT one.transaction_id, event_time_ms, labels_until, one.seen.entity, keys.key, one.seen.pending,
+  IF(one.seen.applied = 0, one.seen.version, one.seen.applied) AS applied,
+  CASE WHEN one.seen.version = 0 THEN one.seen.applied - 1
+       ELSE one.seen.version - 1 - IF(one.seen.applied = 0, 0, SIZE(one.seen.pending)) END AS state
+FROM (
+  SELECT transaction_id, UNIX_MILLIS(event_time) AS event_time_ms, labels_until, EXPLODE(entities) AS seen FROM decided
+) one
+JOIN keys ON keys.transaction_id = one.transaction_id AND keys.entity = one.seen.entity
+WHERE one.seen.version > 0 OR one.seen.applied > 0
 """
 
 # Why a decision may differ, by entity; only those are looked at that do.
 CAUSES = """
-SELECT p.transaction_id, p.entity,
-  BOOL_OR(q.event_time_ms < p.event_time_ms AND q.applied > p.applied AND NOT told) AS late,
-  BOOL_OR((q.applied > p.state AND q.applied < p.applied AND q.event_time_ms <= p.event_time_ms AND NOT told)
-    OR (q.event_time_ms = p.event_time_ms AND q.applied > p.applied AND told)) AS in_flight,
-  BOOL_OR(l.offset >= p.labels_until[l.partition] AND q.applied <= p.state) AS label_after,
-  BOOL_OR(l.offset IS NOT NULL AND (q.transaction_id = p.transaction_id OR (told AND q.applied > p.state))) AS early_label
+SELECT transaction_id, entity,
+  BOOL_OR(q_ms < p_ms AND q_applied > p_applied AND NOT told) AS late,
+  BOOL_OR((q_applied > p_state AND q_applied < p_applied AND NOT told)
+    OR (q_ms = p_ms AND q_applied > p_applied AND told)) AS in_flight,
+  BOOL_OR(offset >= labels_until AND q_applied <= p_state) AS label_after,
+  BOOL_OR(offset IS NOT NULL AND (q_applied = p_applied OR (told AND q_applied > p_state))) AS early_label
 FROM (
-  SELECT asking.*, other.transaction_id AS other_id, ARRAY_CONTAINS(asking.pending, other.transaction_id) AS told
-  FROM seen asking
-  LEFT SEMI JOIN differing ON differing.transaction_id = asking.transaction_id
-  JOIN seen other ON other.entity = asking.entity AND other.key = asking.key
-    AND other.event_time_ms <= asking.event_time_ms
-) p
-JOIN seen q ON q.transaction_id = p.other_id AND q.entity = p.entity
-LEFT JOIN said l ON l.transaction_id = q.transaction_id AND l.label_time_ms <= p.event_time_ms
-GROUP BY p.transaction_id, p.entity
+  SELECT p.transaction_id, p.entity, p.event_time_ms AS p_ms, q.event_time_ms AS q_ms, p.applied AS p_applied,
+    q.applied AS q_applied, p.state AS p_state, COALESCE(ARRAY_CONTAINS(p.pending, q.transaction_id), false) AS told,
+    l.offset, GET(p.labels_until, CAST(l.partition AS INT)) AS labels_until
+  FROM seen p
+  LEFT SEMI JOIN differing ON differing.transaction_id = p.transaction_id
+  JOIN seen q ON q.entity = p.entity AND q.key = p.key AND q.event_time_ms <= p.event_time_ms
+  LEFT JOIN said l ON l.transaction_id = q.transaction_id AND l.label_time_ms <= p.event_time_ms
+)
+GROUP BY transaction_id, entity
 """
 
 FINDINGS = """
@@ -80,10 +84,11 @@ SELECT TO_JSON(NAMED_STRUCT(
   'check', 'features_by_event_time', 'class', class, 'transaction_id', transaction_id,
   'source', ARRAY(CAST(source_partition AS BIGINT), source_offset), 'event_time_ms', UNIX_MILLIS(event_time),
   'field', field, 'recorded', recorded, 'computed', computed, 'amount_minor', amount_minor, 'currency', currency,
-  'key', IF(SIZE(entities) > 0, ARRAY(entities[0].entity, entities[0].key), NULL)
+  'key', IF(SIZE(entities) > 0, ARRAY(GET(entities, 0).entity, GET(entities, 0).key), NULL)
 ), MAP('ignoreNullFields', 'false')) AS value
 FROM (
-  SELECT d.*, f.field, f.recorded, f.computed,
+  SELECT d.*, f.field, IF(f.is_real, COALESCE(REAL_TEXT(f.recorded_real), 'undefined'), f.recorded) AS recorded,
+    IF(f.is_real, COALESCE(REAL_TEXT(f.computed_real), 'undefined'), f.computed) AS computed,
     CASE WHEN f.class IS NOT NULL THEN f.class
          WHEN d.approximate THEN 'approximate'
          WHEN c.late THEN 'late'
@@ -98,6 +103,10 @@ FROM (
 """
 
 
+# The column of an entity's keys in the table of payments.
+ENTITY = re.compile(r"(?m)^--   (`.*`)  text  key of the entity (\S+), null where")
+
+
 class Feature:
     """A column of the answer: its name in SQL, its type, its entity, and whether it looks at labels."""
 
@@ -109,13 +118,18 @@ class Feature:
 
     def recorded(self, place):
         """What a decision says, as a column of the answer's type."""
-        return f"d.features[{place}].value.{'long' if self.kind == 'bigint' else self.kind}"
+        return f"GET(d.features, {place}).value.`{'long' if self.kind == 'bigint' else self.kind}`"
+
+    def said(self, name, value):
+        """Fields of a finding: the text that it has, or a real of which the text is made once it is known to differ."""
+        text = f"CAST({value} AS STRING)" if self.kind != "double" else "CAST(NULL AS STRING)"
+        real = value if self.kind == "double" else "CAST(NULL AS DOUBLE)"
+        return f"'{name}', COALESCE({text}, 'undefined'), '{name}_real', {real}"
 
 
-def text(value, kind):
-    """A value as the findings write it."""
-    said = f"FORMAT_STRING('%.4f', {value})" if kind == "double" else f"CAST({value} AS STRING)"
-    return f"COALESCE({said}, 'undefined')"
+def real_text(value):
+    """As the service writes a real. Spark's own formatting rounds what Java prints of it, and not the number."""
+    return None if value is None else f"{value:.4f}"
 
 
 def found(features, version):
@@ -123,15 +137,16 @@ def found(features, version):
     rows = []
     for place, feature in enumerate(features):
         recorded, computed = feature.recorded(place), f"f.{feature.column}"
-        # A long of nothing in a record is null in each of its branches.
         rows.append(
-            f"IF({recorded} <=> {computed}, NULL, NAMED_STRUCT('field', d.features[{place}].name, "
-            f"'recorded', {text(recorded, feature.kind)}, 'computed', {text(computed, feature.kind)}, "
-            f"'entity', {quoted(feature.entity)}, 'by_labels', {str(feature.by_labels).lower()}))"
+            f"IF({recorded} <=> {computed}, NULL, NAMED_STRUCT('field', GET(d.features, {place}).name, "
+            f"{feature.said('recorded', recorded)}, {feature.said('computed', computed)}, "
+            f"'is_real', {str(feature.kind == 'double').lower()}, 'entity', {quoted(feature.entity)}, "
+            f"'by_labels', {str(feature.by_labels).lower()}))"
         )
     some = " OR ".join(f"{feature.recorded(place)} IS NOT NULL" for place, feature in enumerate(features))
     whole = " OR ".join(f"f.{feature.column} IS NOT NULL" for feature in features)
-    # These are said once for a decision, whatever its values.
+    # The last two are said once for a decision, whatever its values.
+    no_reals = "CAST(NULL AS DOUBLE)"
     return f"""
     SELECT transaction_id, one.*, CAST(NULL AS STRING) AS class
     FROM (
@@ -140,10 +155,11 @@ def found(features, version):
       WHERE d.features_version = '{version}' AND NOT (d.fallback IS NOT NULL AND NOT ({some}) AND ({whole}))
     )
     UNION ALL
-    SELECT d.transaction_id, 'features_version', d.features_version, '{version}', NULL, false, 'features_changed'
+    SELECT d.transaction_id, 'features_version', d.features_version, {no_reals}, '{version}', {no_reals},
+      false, NULL, false, 'features_changed'
     FROM decided d WHERE d.features_version <> '{version}'
     UNION ALL
-    SELECT d.transaction_id, 'features', d.fallback, '', NULL, false, 'fallback'
+    SELECT d.transaction_id, 'features', d.fallback, {no_reals}, '', {no_reals}, false, NULL, false, 'fallback'
     FROM decided d JOIN features f ON f.transaction_id = d.transaction_id
     WHERE d.features_version = '{version}' AND d.fallback IS NOT NULL AND NOT ({some}) AND ({whole})
     """
@@ -189,7 +205,13 @@ def main(script, payments, archive, out, *topics):
         view("applied", APPLIED)
         view("payments", read(payments))
         view("features", script)
+        own = [
+            f"SELECT transaction_id, {quoted(entity)} AS entity, {column} AS key FROM payments WHERE {column} IS NOT NULL"
+            for column, entity in ENTITY.findall(script)
+        ]
+        view("keys", " UNION ALL ".join(own))
         view("seen", SEEN)
+        spark.udf.register("REAL_TEXT", real_text)
         # Used twice, and dear.
         spark.sql(found(features, version)).cache().createOrReplaceTempView("found")
         view("differing", "SELECT DISTINCT transaction_id FROM found WHERE entity IS NOT NULL")

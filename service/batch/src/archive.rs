@@ -11,6 +11,7 @@
 
 mod columns;
 mod cutter;
+mod error;
 mod manifest;
 mod place;
 mod progress;
@@ -21,10 +22,11 @@ mod verify;
 
 pub use columns::{KnownSchema, Treatment, Treatments};
 pub use cutter::{Archived, Cut, Cutter, Finished};
+pub use error::ArchiveError;
 pub use manifest::Manifest;
 pub use place::Place;
 pub use progress::Progress;
 pub use reader::{Files, META};
-pub use store::{ArchiveError, ArchiveStore, Put};
+pub use store::{ArchiveStore, Put};
 pub use upkeep::{Tended, Upkeep};
 pub use verify::{Fault, Verified, verify};

@@ -16,9 +16,9 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use sha2::{Digest, Sha256};
 
 use super::columns::{KnownSchema, Reading};
+use super::error::ArchiveError;
 use super::manifest::Manifest;
 use super::place::{Place, day_of};
-use super::store::ArchiveError;
 
 /// The rule by which a file ends: what comes first. By the records alone, so that a repetition ends files alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

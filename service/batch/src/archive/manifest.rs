@@ -6,8 +6,8 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::error::ArchiveError;
 use super::place::Place;
-use super::store::ArchiveError;
 
 /// The manifest of one file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

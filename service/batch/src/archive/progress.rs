@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::store::{ArchiveError, ArchiveStore};
+use super::error::ArchiveError;
+use super::store::ArchiveStore;
 
 /// By partition the time, milliseconds, up to which all that the topic held is in files; `None`: not known yet.
 pub type Progress = BTreeMap<i32, Option<i64>>;

@@ -6,8 +6,9 @@ use arrow::array::RecordBatch;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
+use super::error::ArchiveError;
 use super::place::Place;
-use super::store::{ArchiveError, ArchiveStore};
+use super::store::ArchiveStore;
 
 /// Rows of a batch.
 const ROWS: usize = 4_096;

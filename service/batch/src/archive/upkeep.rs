@@ -16,9 +16,10 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::cutter::{Cut, Finished, written};
+use super::error::ArchiveError;
 use super::manifest::Manifest;
 use super::place::{Place, day_of, settled};
-use super::store::{ArchiveError, ArchiveStore, places_of};
+use super::store::{ArchiveStore, places_of};
 
 /// What is kept up.
 #[derive(Debug, Clone, Copy)]

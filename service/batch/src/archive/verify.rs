@@ -7,9 +7,10 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::error::ArchiveError;
 use super::manifest::Manifest;
 use super::place::{Place, settled};
-use super::store::{ArchiveError, ArchiveStore, places_of};
+use super::store::{ArchiveStore, places_of};
 
 /// What is wrong with a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -1,26 +1,10 @@
-//! Numbers for a person: thousands, shares, money, times. As the analysts' pages write them.
+//! Numbers for a person: shares, money, times. Thousands and amounts are the analysts' pages' too.
 
 use jiff::Timestamp;
 use maud::{Markup, html};
-use schemas::currency::minor_digits;
+pub(super) use schemas::currency::{THIN, amount, grouped};
 
 use crate::numbers::Money;
-
-/// Between thousands and before a unit: narrow, and no line breaks at it.
-pub(super) const THIN: char = '\u{202f}';
-
-/// With thin spaces between thousands.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() * 2);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            out.push(THIN);
-        }
-        out.push(digit);
-    }
-    out
-}
 
 /// How many of something: `1 payment`, `12 345 payments`.
 pub(super) fn counted(number: u64, one: &str) -> String {
@@ -51,19 +35,6 @@ pub(super) fn percent(share: f64) -> String {
 /// With so many decimals, or a dash.
 pub(super) fn decimal(number: f64, decimals: usize) -> String {
     if number.is_finite() { format!("{number:.decimals$}") } else { "–".to_owned() }
-}
-
-/// An amount without its currency, such as `1 234.50`.
-pub(super) fn amount(minor: i64, currency: &str) -> String {
-    let digits = minor_digits(currency);
-    let unit = 10_u64.pow(digits);
-    let (whole, part) = (minor.unsigned_abs() / unit, minor.unsigned_abs() % unit);
-    let sign = if minor < 0 { "−" } else { "" };
-    let whole = grouped(whole);
-    if digits == 0 {
-        return format!("{sign}{whole}");
-    }
-    format!("{sign}{whole}.{part:0width$}", width = digits as usize)
 }
 
 /// A sum for each currency, one a line.

@@ -3,14 +3,9 @@
 use super::*;
 
 #[test]
-fn thousands_money_and_shares() {
-    assert_eq!(grouped(1_234_567), "1\u{202f}234\u{202f}567");
+fn counts_and_shares() {
     assert_eq!(counted(1, "payment"), "1 payment");
     assert_eq!(counted(0, "payment"), "0 payments");
-    assert_eq!(amount(-123_450, "EUR"), "−1\u{202f}234.50");
-    assert_eq!(amount(1_234, "JPY"), "1\u{202f}234");
-    assert_eq!(amount(1_234, "KWD"), "1.234");
-    assert_eq!(amount(i64::MIN, "EUR"), "−92\u{202f}233\u{202f}720\u{202f}368\u{202f}547\u{202f}758.08");
     assert_eq!(percent(0.000_01), "<\u{202f}0.01\u{202f}%");
     assert_eq!(percent(share(0, 0)), "0.0\u{202f}%");
     assert_eq!(percent(f64::NAN), "–");

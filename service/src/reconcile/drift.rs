@@ -73,7 +73,9 @@ impl Reference {
         let names: Vec<String> =
             definitions.features.iter().map(|feature| format!("{SEEN}{}", feature.name)).collect();
         let kinds: Vec<ValueKind> = definitions.features.iter().map(|feature| feature.value_kind()).collect();
-        let mask = ProjectionMask::columns(parquet.parquet_schema(), names.iter().map(String::as_str));
+        // By place: a point in a name would be taken for a path.
+        let places = names.iter().filter_map(|name| Some(parquet.schema().fields().find(name)?.0));
+        let mask = ProjectionMask::roots(parquet.parquet_schema(), places.collect::<Vec<_>>());
         let batches = parquet.with_projection(mask).build().map_err(|error| unreadable(&error))?;
         let mut drawn = Self { rows: 0, vectors: Vec::new() };
         let mut random = StdRng::seed_from_u64(1);

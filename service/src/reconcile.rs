@@ -82,6 +82,12 @@ pub struct Span {
     pub out: PathBuf,
 }
 
+impl Span {
+    fn has(&self, time_ms: i64) -> bool {
+        (self.from_ms..self.to_ms).contains(&time_ms)
+    }
+}
+
 /// How far a run is, for a progress bar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
@@ -144,7 +150,7 @@ pub fn run(
     let words = ["payments", "labels", "decisions", "alerts", "dead_letters"];
     let records = words.iter().zip(counts).map(|(word, count)| ((*word).to_owned(), count));
     let records: BTreeMap<_, _> = records.collect();
-    second.finish(&run, records)
+    second.finish(&run, records, &ledger)
 }
 
 fn entities(setup: &Setup) -> Vec<Name> {
@@ -261,7 +267,10 @@ impl Second<'_> {
         let vectors = self.rows.of(&entry)?;
         let about = entry.record.payment.as_ref();
         let time_ms = about.map_or(self.span.from_ms, |payment| payment.event_time.ms());
-        if !(self.span.from_ms..self.span.to_ms).contains(&time_ms) {
+        if !self.span.has(time_ms) {
+            // Another run's: its alerts are not without a decision.
+            let ids = entry.decisions.iter().filter_map(|decision| decision.alert_id.as_deref());
+            ids.for_each(|id| _ = self.alerts.take(id));
             return Ok(());
         }
         self.tally.compared(Check::Conservation, 1);
@@ -359,6 +368,10 @@ impl Second<'_> {
         is_open: bool,
         ledger: &Ledger<'_>,
     ) -> Result<(), ReconcileError> {
+        let _ = decision.alert_id.as_deref().and_then(|id| self.alerts.take(id));
+        if !self.span.has(decision.event_time.ms()) {
+            return Ok(());
+        }
         let place = (decision.source_partition, decision.source_offset);
         let class = match is_open {
             true => Class::Open,
@@ -370,7 +383,6 @@ impl Second<'_> {
             Some((partition, offset)) => format!("its payment is at {partition}:{offset}"),
             None => "no such payment".to_owned(),
         };
-        let _ = decision.alert_id.as_deref().and_then(|id| self.alerts.take(id));
         let finding = Finding {
             transaction_id: decision.transaction_id.clone(),
             event_time_ms: decision.event_time.ms(),
@@ -386,11 +398,19 @@ impl Second<'_> {
         line(&mut self.files.findings, finding)
     }
 
-    fn finish(mut self, run: &str, records: BTreeMap<String, u64>) -> Result<Numbers, ReconcileError> {
+    fn finish(
+        mut self,
+        run: &str,
+        records: BTreeMap<String, u64>,
+        ledger: &Ledger<'_>,
+    ) -> Result<Numbers, ReconcileError> {
         self.compare()?;
         let left = self.alerts.left().into_iter().map(|alert| {
-            let is_gone = self.holes.has(alert.place);
-            let class = if is_gone { Class::ArchiveGap } else { Class::Unexplained };
+            let class = match alert.place {
+                place if self.holes.has(place) => Class::ArchiveGap,
+                place if ledger.is_behind(place) => Class::Open,
+                _ => Class::Unexplained,
+            };
             let finding = Finding::bare(Check::Alerts, class, alert.place);
             let finding = Finding { transaction_id: alert.transaction_id.clone(), ..finding };
             finding.of("alert", alert.rule.as_str(), "no decision that raised it")

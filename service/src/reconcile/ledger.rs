@@ -60,6 +60,8 @@ pub(super) struct Ledger<'a> {
     dead: HashMap<Place, String>,
     strays: HashMap<Place, Vec<Decision>>,
     frontier: HashMap<i32, i64>,
+    /// The payment of each partition's last decision that is archived.
+    last_decided: HashMap<i32, i64>,
     /// How far each topic is archived in time.
     until: [Until; 5],
     /// The next offset of each partition of the labels that is archived.
@@ -150,6 +152,7 @@ impl<'a> Ledger<'a> {
             dead: HashMap::new(),
             strays: HashMap::new(),
             frontier: HashMap::new(),
+            last_decided: HashMap::new(),
             until,
             labels_until: HashMap::new(),
             counts: [0; 5],
@@ -164,6 +167,7 @@ impl<'a> Ledger<'a> {
                 own.decided.entry(id_hash(&one.transaction_id)).or_insert(place);
                 if order.takes(partition, place) {
                     own.reaches(place);
+                    own.last_decided.insert(partition, place.1);
                 } else {
                     strays = true;
                 }
@@ -287,6 +291,11 @@ impl<'a> Ledger<'a> {
         let known = |partition: i32| self.labels_until.get(&partition).copied().unwrap_or(0);
         labels.any(|(partition, until)| *until > known(partition))
             || decision.decided_at_ms > self.until[0].all().min(self.until[2].all())
+    }
+
+    /// Whether a payment stands behind the last of its partition whose decision is archived.
+    pub fn is_behind(&self, (partition, offset): Place) -> bool {
+        self.last_decided.get(&partition).is_none_or(|last| offset > *last)
     }
 
     /// Whether the alert of a decision is perhaps not archived yet.

@@ -138,6 +138,8 @@ pub struct Reference {
     pub rows: u64,
     /// How many of these were looked at, drawn evenly.
     pub looked_at: u64,
+    /// And how many of these were scored, evenly spaced.
+    pub scored: u64,
     /// Why there is none, and nothing is measured.
     pub missing: Option<String>,
 }

@@ -32,6 +32,8 @@ use super::training::{FEATURES_VERSION, SEEN};
 /// Rows of a reference that are held: at a hundred features they are 32 MB, and what they add to an index by chance is
 /// half a thousandth.
 const ROWS: usize = 20_000;
+/// Of these so many are scored by each model that decided: trees take milliseconds a row.
+const SCORED: usize = 2_000;
 /// Rows scored at once.
 const BATCH: usize = 512;
 
@@ -176,8 +178,15 @@ impl Drifts {
 }
 
 impl Reference {
+    /// Those that are scored: evenly spaced, since a short file is held in its own order.
+    fn to_score(&self) -> impl Iterator<Item = &Vec<FeatureValue>> {
+        self.vectors.iter().step_by(self.vectors.len().div_ceil(SCORED).max(1))
+    }
+
     fn scored_by(&self, model: &Arc<Model>) -> Bins {
-        let scores = self.vectors.chunks(BATCH).flat_map(|vectors| score_all(model, vectors.iter().cloned()));
+        let vectors: Vec<&Vec<FeatureValue>> = self.to_score().collect();
+        let scores =
+            vectors.chunks(BATCH).flat_map(|vectors| score_all(model, vectors.iter().copied().cloned()));
         Bins::of(ValueKind::Real, scores.map(|score| score.map_or(FeatureValue::Null, FeatureValue::Real)))
     }
 }
@@ -186,9 +195,13 @@ impl Reference {
 pub(super) fn add(drifts: &Result<Drifts, String>, numbers: &mut Numbers) {
     match drifts {
         Ok(drifts) => {
-            let Reference { rows, vectors } = &drifts.reference;
-            numbers.reference =
-                ReferenceNumbers { rows: *rows, looked_at: vectors.len() as u64, missing: None };
+            let reference = &drifts.reference;
+            numbers.reference = ReferenceNumbers {
+                rows: reference.rows,
+                looked_at: reference.vectors.len() as u64,
+                scored: reference.to_score().count() as u64,
+                missing: None,
+            };
             numbers.drift = drifts.drift();
         }
         Err(why) => numbers.reference.missing = Some(why.clone()),

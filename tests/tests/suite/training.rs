@@ -22,10 +22,10 @@ use tripline::simulate::{SimulatedEvent, Simulation, World as Simulated, feed};
 use crate::batch::tripline;
 use crate::reload::version;
 
-const DAYS: i64 = 60;
-const PAYMENTS: usize = 12_000;
+const DAYS: i64 = 55;
+const PAYMENTS: usize = 11_000;
 /// Of these after the training; they are for more money.
-const LATER: usize = 1_500;
+const LATER: usize = 600;
 
 /// What ONNX Runtime says of vectors.
 const BY_ONNX: &str = "

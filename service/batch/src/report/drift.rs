@@ -49,7 +49,8 @@ fn terms(reference: &Reference) -> Markup {
             (number::grouped(reference.looked_at))
             @if reference.looked_at < reference.rows { " of the " (number::grouped(reference.rows)) }
             " vectors of the training export, as decisions saw them, beside those of these days; scores are those of the same model "
-            "over both. Bins are the reference's deciles or its few values, and a share below " (number::percent(FLOOR))
+            "over both, of " (number::grouped(reference.scored)) " vectors of the export. Bins are the reference's deciles or its few "
+            "values, and a share below " (number::percent(FLOOR))
             " is taken as that. 0.1 and 0.25 are rules of thumb of credit scoring (Lewis 1994; Siddiqi 2006), not tests: what chance "
             "alone gives for so few or so many payments stands beside each index."
         }

@@ -33,7 +33,7 @@ pub fn clean() -> Numbers {
         corrections: money(318, 4_120_075),
         decisions: decisions(),
         drift: drift(),
-        reference: Reference { rows: 1_400_000, looked_at: 20_000, missing: None },
+        reference: Reference { rows: 1_400_000, looked_at: 20_000, scored: 2_000, missing: None },
         latency_us: latency(),
         confusion: confusion(),
         calibration: calibration(),

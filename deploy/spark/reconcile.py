@@ -12,7 +12,7 @@ what a topic is called where it is not called so: transactions, labels, decision
 What Spark can know of a difference, by the same words:
     late, in_flight, label_after, early_label    an event of the feature's own entity that the decision had not seen
     approximate, fallback, features_changed      what the decision says of itself
-    unexplained                                  none of these
+    unexplained                                  none of these; also a label whose payment had been forgotten
 It compares by event time alone: a decision that differs as of the log, a score, a policy, an alert and what is missing are
 found by `tripline reconcile` and not here. So `unexplained` may also be a value that somebody changed. Payments of
 one entity with the very same millisecond are taken in the order of partition and offset, which is that of
@@ -81,7 +81,8 @@ GROUP BY transaction_id, entity
 
 FINDINGS = """
 SELECT TO_JSON(NAMED_STRUCT(
-  'check', 'features_by_event_time', 'class', class, 'transaction_id', transaction_id,
+  'check', IF(class IN ('approximate', 'fallback', 'features_changed'), 'features_as_of_log', 'features_by_event_time'),
+  'class', class, 'transaction_id', transaction_id,
   'source', ARRAY(CAST(source_partition AS BIGINT), source_offset), 'event_time_ms', UNIX_MILLIS(event_time),
   'field', field, 'recorded', recorded, 'computed', computed, 'amount_minor', amount_minor, 'currency', currency,
   'key', IF(SIZE(entities) > 0, ARRAY(GET(entities, 0).entity, GET(entities, 0).key), NULL)

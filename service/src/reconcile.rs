@@ -112,8 +112,9 @@ pub fn run(
     let store = ArchiveStore::open(&setup.config.archive.address)?.as_it_is();
     std::fs::create_dir_all(&span.out)?;
     let topics = topics(&setup.config);
-    let run = identity(&store, setup, span)?;
     let First { ledger, rows, verdicts, ahead, versions } = First::pass(setup, &store, &span.out, progress)?;
+    // Behind the pass: it reads how far the archive is before any file is listed.
+    let run = identity(&store, setup, span)?;
     let holes = Holes { payments: store.holes(&topics[0])?, decisions: store.holes(&topics[2])? };
     let has_holes = !holes.payments.is_empty() || !store.holes(&topics[1])?.is_empty();
     let mut second = Second {

@@ -10,9 +10,9 @@ use std::time::Duration;
 use harness::caller::address;
 use harness::kafka::World;
 use harness::process::until;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{classes, findings, tripline};
+use super::{classes, findings, serve, tripline};
 
 /// Reconciles what is archived so far, again and again: never is anything unexplained.
 pub fn beside(world: &World, is_over: &AtomicBool) {
@@ -160,6 +160,31 @@ pub fn missed(world: &World, out: &Path) {
         expected.len(),
         hits[*expected.first().unwrap()]
     );
+    process.signal("TERM");
+    assert!(process.wait(Duration::from_secs(10)).success(), "{}", process.log_tail());
+}
+
+/// The result of a day, as those who have no shell see it.
+pub fn over_rest(world: &World, out: &Path) {
+    let day = world.path("reconciliations/2026-11-25");
+    std::fs::create_dir_all(&day).unwrap();
+    for name in ["report.json", "report.html"] {
+        std::fs::copy(out.join(name), day.join(name)).unwrap();
+    }
+    let (mut process, base) = serve(world);
+    let client = harness::caller::client();
+    let get =
+        |path: &str| client.get(format!("http://{base}{path}")).bearer_auth(World::key()).send().unwrap();
+    let listed: Value = get("/v1/reconciliations").json().unwrap();
+    let first = &listed["reconciliations"][0];
+    assert_eq!((&first["day"], &first["unexplained"]), (&json!("2026-11-25"), &json!(0)), "{listed}");
+    assert!(first["records"]["payments"].as_u64() > Some(3_000), "{listed}");
+    let page = get("/v1/reconciliations/2026-11-25/report");
+    let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
+    assert!(policy.contains("sha256-") && page.text().unwrap().contains("unexplained"), "{policy}");
+    for nothing in ["2026-11-24", "..", "x", "%2e%2e%2f2026-11-25"] {
+        assert_eq!(get(&format!("/v1/reconciliations/{nothing}/report")).status().as_u16(), 404, "{nothing}");
+    }
     process.signal("TERM");
     assert!(process.wait(Duration::from_secs(10)).success(), "{}", process.log_tail());
 }

@@ -29,6 +29,7 @@ use crate::http::answer::Problem;
 use crate::lists::ListBook;
 use crate::rest::Rest;
 use crate::stream::kafka::KafkaOptions;
+use crate::turn::Turn;
 
 mod act;
 pub mod anchor;
@@ -158,14 +159,12 @@ impl Work {
                 runtime.clone(),
                 Arc::clone(&stop),
             )?;
-            threads.push(
-                std::thread::Builder::new().name(kind.thread().to_owned()).spawn(move || filler.run())?,
-            );
+            threads.push(Turn::Later.spawn(kind.thread(), move || filler.run())?);
         }
         let heads = Heads { topic: audit_heads, kafka, registry, config: anchors };
         let anchorer = Anchorer::new(heads, Arc::clone(desk), runtime.clone(), stop)?;
         let run = move || anchorer.run();
-        threads.push(std::thread::Builder::new().name("queue-anchor".to_owned()).spawn(run)?);
+        threads.push(Turn::Later.spawn("queue-anchor", run)?);
         Ok(threads)
     }
 }

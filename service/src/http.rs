@@ -1,7 +1,7 @@
 //! HTTP: the board's page, health and metrics. It reads what the telemetry has and changes nothing.
 //!
 //! ```text
-//!   Door: places, patience, TLS ─► guard: sizes, headers ─► Gate: name, route, key, rate ─► handlers
+//!   Door: places, patience, TLS ─► Porter: full? ─► guard: sizes, headers ─► Gate: name, route, key, rate ─► handlers
 //! ```
 //! It is not the work queue and not the scoring endpoint.
 
@@ -11,17 +11,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Json, Router, ServiceExt};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
 
 use self::answer::{Code, Problem};
 use self::door::Door;
+use self::porter::{IsFull, Porter};
 use self::request::BODY_BYTES;
 use crate::alerts::route::Office;
 use crate::alerts::{self, Desk};
@@ -34,6 +35,7 @@ mod asset;
 mod door;
 mod gate;
 mod host;
+mod porter;
 mod renewal;
 pub(crate) mod request;
 mod tls;
@@ -92,7 +94,9 @@ pub async fn serve(
         let _ = tell.send(());
     };
     let Entrance { gate, tls } = entrance;
-    let service = router(gate, sources.clone()).into_make_service_with_connect_info::<Remote>();
+    let is_full = sources.rest.clone().map(|rest| Arc::new(move || rest.is_full()) as IsFull);
+    let porter = Porter::new(is_full, router(gate, sources.clone())).await;
+    let service = ServiceExt::<Request>::into_make_service_with_connect_info::<Remote>(porter);
     let server = axum::serve(Door::new(listener, tls), service).with_graceful_shutdown(stop);
     tokio::select! {
         done = server.into_future() => done,
@@ -213,14 +217,17 @@ async fn guard(batch_bytes: u64, request: Request, next: Next) -> Response {
     } else {
         next.run(request).await
     };
-    let headers = response.headers_mut();
+    dress(response.headers_mut());
+    response
+}
+
+fn dress(headers: &mut HeaderMap) {
     for (name, value) in HEADERS {
         // A reconciliation's report carries its own style, and says so itself.
         if name != header::CONTENT_SECURITY_POLICY || !headers.contains_key(&name) {
             headers.insert(name, HeaderValue::from_static(value));
         }
     }
-    response
 }
 
 /// Headers of every answer. Styles and scripts come from here only, and nobody may frame the page or read it. The

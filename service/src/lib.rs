@@ -32,4 +32,5 @@ pub mod rest;
 pub mod simulate;
 pub mod stream;
 pub mod telemetry;
+pub mod turn;
 pub mod worker;

@@ -35,6 +35,7 @@ use crate::registry::client::{RegistryClient, RegistrySource};
 use crate::rest::{Opening, Rest};
 use crate::stream::line::Watch;
 use crate::telemetry::{Board, Health, Part, Reporter, Standing, Telemetry, log};
+use crate::turn::Turn;
 use crate::worker::{self, Drained, Phase, Worker};
 
 /// Told once where the page is, with what the telemetry will know.
@@ -218,7 +219,7 @@ impl Beside {
                     tracing::error!(%error, "decisions are not indexed any more");
                 }
             };
-            threads.push(std::thread::Builder::new().name("index".to_owned()).spawn(run)?);
+            threads.push(Turn::Later.spawn("index", run)?);
         }
         if setup.config.archive.enabled {
             let seen = Arc::clone(&opening.policies);
@@ -231,7 +232,7 @@ impl Beside {
                         tracing::error!(%error, topic, "the topic is not archived any more");
                     }
                 };
-                threads.push(std::thread::Builder::new().name("archive".to_owned()).spawn(run)?);
+                threads.push(Turn::Later.spawn("archive", run)?);
             }
         }
         if let Some(at_ms) = setup.config.reconcile.at_ms {
@@ -241,12 +242,12 @@ impl Beside {
                 schedule::watch(&setup, at_ms, &folder, &clock, &told, |count| telemetry.unexplained(count));
             };
             // Not joined: a run takes minutes, and one that is broken off is done again.
-            std::thread::Builder::new().name("reconcile".to_owned()).spawn(run)?;
+            Turn::Later.spawn("reconcile", run)?;
         }
         let (policies, told) = (Arc::clone(&opening.policies), Arc::clone(stop));
         let every = setup.config.policy_watch.std();
         let watch = move || policies.watch(every, &SystemClock::default(), &told, policy_event);
-        threads.push(std::thread::Builder::new().name("policy".to_owned()).spawn(watch)?);
+        threads.push(Turn::Later.spawn("policy", watch)?);
         Ok(Self(threads))
     }
 

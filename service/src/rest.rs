@@ -27,7 +27,7 @@ use crate::made::Seal;
 use crate::pipeline::DecidersOfNow;
 use crate::policy_file::PolicyFile;
 use crate::registry::client::RegistryClient;
-use crate::telemetry::{RestFigures, Telemetry};
+use crate::telemetry::{RestFigures, RestOutcome, Telemetry};
 
 pub mod admission;
 mod answer;
@@ -179,6 +179,15 @@ impl Rest {
     /// Who is between a caller and the stream.
     pub fn accepted(&self) -> &Arc<Accepted> {
         &self.accepted
+    }
+
+    /// Whether nobody more is let in; each yes is one refusal.
+    pub fn is_full(&self) -> bool {
+        let is_full = self.admission.is_full();
+        if is_full {
+            self.telemetry.answered(RestOutcome::Overloaded, 0);
+        }
+        is_full
     }
 
     /// The largest body of a batch.

@@ -22,6 +22,7 @@ use crate::config::{KafkaConfig, Setup, environment, load};
 use crate::demo::{Broker, Feeder, Terminal, World, registry, unpack};
 use crate::process::{self, Extras};
 use crate::telemetry::{Reporter, Telemetry};
+use crate::turn;
 
 /// The simulated world begins so long ago, so that its days, which are faster than ours, stay in the past.
 const BEGAN_DAYS_AGO: i64 = 365;
@@ -34,7 +35,7 @@ pub fn run(listen: SocketAddr, lasts: Option<DurationMs>, rate: f64) -> Result<(
     let folder =
         tempfile::Builder::new().prefix("tripline-demo-").tempdir().context("a folder for the demo")?;
     let config = unpack(folder.path()).context("a folder for the demo")?;
-    let runtime = Runtime::new().context("the runtime")?;
+    let runtime = turn::runtime().context("the runtime")?;
     let topics = ["transactions", "labels", "decisions", "alerts", "dead-letters", "audit-heads"];
     let broker = Broker::start(topics.map(str::to_owned).to_vec())?;
     let registry = start_registry(&runtime)?;

@@ -1,10 +1,10 @@
 //! `tripline serve`: the service.
 
 use anyhow::Context;
-use tokio::runtime::Runtime;
 
 use crate::cli::{CommandError, ConfigArgs};
 use crate::process::{self, Extras};
+use crate::turn;
 
 /// Runs the service until it is told to end.
 ///
@@ -12,7 +12,7 @@ use crate::process::{self, Extras};
 /// When the config is wrong, or a part of the service died.
 pub fn run(args: &ConfigArgs) -> Result<(), CommandError> {
     let setup = args.load()?;
-    let runtime = Runtime::new().context("the runtime")?;
+    let runtime = turn::runtime().context("the runtime")?;
     process::run(setup, &runtime, Extras::default())?;
     Ok(())
 }

@@ -6,6 +6,9 @@ use schemas::time::{DurationMs, HOUR_MS, MINUTE_MS, SECOND_MS};
 
 use super::read::{MIB, time, whole};
 
+/// Far more than any machine decides at once.
+const MOST_INSIDE: i64 = 100_000;
+
 /// The callers' door.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RestConfig {
@@ -17,8 +20,8 @@ pub struct RestConfig {
     pub deadline: DurationMs,
     /// The longest that one waits.
     pub max_deadline: DurationMs,
-    /// Payments being decided at once.
-    pub in_flight: usize,
+    /// Payments being decided at once; `None`: as many as suit the machine.
+    pub in_flight: Option<usize>,
     /// Requests more that may wait at the door.
     pub waiting: usize,
     /// How long one may.
@@ -38,7 +41,11 @@ impl RestConfig {
         let subject: Option<String> = section.optional("subject");
         let deadline = time(&mut section, "deadline", 1..=MINUTE_MS);
         let max_deadline = time(&mut section, "max_deadline", 1..=MINUTE_MS);
-        let in_flight = whole(&mut section, "in_flight", 1..=100_000);
+        let in_flight: Option<i64> = section.optional("in_flight");
+        if let Some(count) = in_flight.filter(|count| !(1..=MOST_INSIDE).contains(count)) {
+            let expected = format!("1 to {MOST_INSIDE}; leave it out for what suits the machine");
+            section.report("in_flight", count.to_string(), expected);
+        }
         let waiting = whole(&mut section, "waiting", 0..=100_000);
         let wait = time(&mut section, "wait", 0..=SECOND_MS);
         let stale_after = time(&mut section, "stale_after", 100..=HOUR_MS);
@@ -62,7 +69,7 @@ impl RestConfig {
             subject,
             deadline: deadline?,
             max_deadline: max_deadline?,
-            in_flight: in_flight?,
+            in_flight: in_flight.and_then(|count| usize::try_from(count).ok()),
             waiting: waiting?,
             wait: wait?,
             stale_after: stale_after?,

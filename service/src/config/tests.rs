@@ -34,7 +34,7 @@ window = "7d"
 "#;
 
 /// Keys that are read and have no default.
-const WITHOUT_DEFAULT: [&str; 20] = [
+const WITHOUT_DEFAULT: [&str; 21] = [
     "reconcile.corrections",
     "reconcile.missed_alerts",
     "archive.keep",
@@ -50,6 +50,7 @@ const WITHOUT_DEFAULT: [&str; 20] = [
     "http.tls.key",
     "access.keys",
     "rest.key",
+    "rest.in_flight",
     "rest.subject",
     "queue.entity",
     "queue.second_person_minor",

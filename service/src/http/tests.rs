@@ -15,6 +15,7 @@ use crate::stream::line::LineState;
 use crate::telemetry::{Kind, LabelOutcome, Metric, Part, Standing};
 
 mod entrance;
+mod full;
 mod made_up;
 
 fn sources() -> Sources {

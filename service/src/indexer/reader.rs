@@ -95,7 +95,9 @@ impl Reader {
             .set("queued.max.messages.kbytes", "8192")
             .set("queued.min.messages", "5000")
             .set("fetch.queue.backoff.ms", "20")
-            .set("fetch.wait.max.ms", "100")
+            // Some records together: who reads here looks at what was, and a twentieth of a second is now.
+            .set("fetch.min.bytes", "262144")
+            .set("fetch.wait.max.ms", "50")
             .set("statistics.interval.ms", "5000");
         for (key, value) in &options.properties {
             config.set(key, value);

@@ -21,6 +21,7 @@ use tokio::sync::oneshot;
 use super::engine::Engine;
 use super::fault::Faults;
 use crate::pipeline::lock;
+use crate::turn::Turn;
 
 /// Looks that may wait: at some 20 us each the last has its answer within a budget.
 const WAITING: usize = 1_024;
@@ -110,11 +111,8 @@ impl Desk {
         let (looks, waiting) = sync_channel(WAITING);
         let (to_score, unscored) = sync_channel(WAITING);
         let slow = Arc::clone(&faults);
-        let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
-            std::thread::Builder::new().name(name.to_owned()).spawn(run)
-        };
-        spawn("features", Box::new(move || look(&waiting, &to_score, &slow)))?;
-        spawn("scores", Box::new(move || score(&unscored, &faults)))?;
+        Turn::First.spawn("features", move || look(&waiting, &to_score, &slow))?;
+        Turn::First.spawn("scores", move || score(&unscored, &faults))?;
         Ok(Self { looks })
     }
 

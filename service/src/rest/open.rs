@@ -14,7 +14,7 @@ use schemas::codec::{Aliases, PaymentDecoder, check_schema, unframe};
 use schemas::payment::Payment;
 use tokio::runtime::Handle;
 
-use super::admission::Admission;
+use super::admission::{Admission, usual_places};
 use super::desk::Desk;
 use super::engine::{Engine, Freshness};
 use super::fault::Faults;
@@ -81,7 +81,11 @@ impl Rest {
             engine: OnceLock::new(),
             restored: AtomicBool::new(false),
             accepted: Arc::new(Accepted::default()),
-            admission: Admission::new(config.rest.in_flight, config.rest.waiting, config.rest.wait.std()),
+            admission: Admission::new(
+                config.rest.in_flight.unwrap_or_else(usual_places),
+                config.rest.waiting,
+                config.rest.wait.std(),
+            ),
             bodies,
             keys: Keys::default(),
             batch_bytes: config.rest.batch_bytes,

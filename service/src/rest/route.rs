@@ -26,6 +26,9 @@ use crate::http::answer::{Code, Fault, Problem};
 use crate::http::request::{BODY_BYTES, body, is_json};
 use crate::telemetry::RestOutcome;
 
+/// Where a payment is sent to.
+pub const SCORE_PATH: &str = "/v1/score";
+
 /// Where a batch is sent to.
 pub const BATCH_PATH: &str = "/v1/score/batch";
 
@@ -38,7 +41,7 @@ const BATCH_AT_ONCE: usize = 32;
 /// The routes.
 pub fn router(rest: Arc<Rest>) -> Router {
     Router::new()
-        .route("/v1/score", post(score))
+        .route(SCORE_PATH, post(score))
         .route(BATCH_PATH, post(batch))
         .route("/v1/decisions", get(read::decisions))
         .route("/v1/decisions/{id}", get(read::decision))

@@ -18,6 +18,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, ProducerContext};
 use tokio::sync::oneshot;
 
 use crate::stream::kafka::said;
+use crate::turn::Turn;
 
 /// Records on their way before others wait for them.
 const WINDOW: usize = 5;
@@ -79,7 +80,7 @@ impl Window {
                 producer.poll(POLL);
             }
         };
-        std::thread::Builder::new().name("recorder".to_owned()).spawn(poll)?;
+        Turn::First.spawn("recorder", poll)?;
         Ok(Self { producer, gate })
     }
 

@@ -91,7 +91,10 @@ impl KafkaOptions {
             .set("queued.min.messages", "20000")
             // At its default of a second it holds a consumer to 27 k records a second.
             .set("fetch.queue.backoff.ms", "20")
-            .set("fetch.wait.max.ms", "100");
+            // Brokers answer after this time or with so much: an answer for each record costs them, and us, more than
+            // the record.
+            .set("fetch.min.bytes", "262144")
+            .set("fetch.wait.max.ms", "5");
         self.with_own(config)
     }
 

@@ -32,7 +32,14 @@ fn world(servers: &'static Servers, name: &str) -> (World, u32) {
 
 fn serve(world: &World, more: &[&str], variables: &[(&str, &str)]) -> (Process, String) {
     let subject = format!("rest.subject=\"{}-value\"", world.topic("callers"));
-    let sets = ["rest.key=\"customer\"", &subject, "rest.deadline=\"2s\"", "store.checkpoint_every=\"1s\""];
+    // A place for each connection: what is shown here is not who is refused when the machine stalls.
+    let sets = [
+        "rest.key=\"customer\"",
+        &subject,
+        "rest.deadline=\"2s\"",
+        "rest.in_flight=64",
+        "store.checkpoint_every=\"1s\"",
+    ];
     let process = world.serve(&[sets.as_slice(), more].concat(), variables);
     let base = address(&process);
     (process, base)

@@ -66,6 +66,39 @@ struct Scores {
     by_event_time: Option<f64>,
 }
 
+/// The vectors of decisions, as of the log, as recorded and by event time, each once: they are mostly equal, and trees
+/// take their time.
+struct Distinct {
+    rows: Vec<Vec<FeatureValue>>,
+    /// Of each decision its three; none where it is of another width.
+    places: Vec<[Option<usize>; 3]>,
+}
+
+impl Distinct {
+    fn of<'a>(all: impl Iterator<Item = &'a Compared>, width: usize) -> Self {
+        let mut rows: Vec<Vec<FeatureValue>> = Vec::new();
+        let places = all.map(|one| {
+            let first = rows.len();
+            let recorded = one.decision.features.iter().map(|feature| feature.value).collect();
+            [one.as_of_log.clone(), recorded, one.by_event_time.clone()].map(|vector| {
+                if vector.len() != width {
+                    return None;
+                }
+                let is_it = |row: &Vec<FeatureValue>| {
+                    row.iter().zip(&vector).all(|(one, other)| one.same_bits(*other))
+                };
+                let known = rows[first..].iter().position(is_it).map(|place| first + place);
+                Some(known.unwrap_or_else(|| {
+                    rows.push(vector);
+                    rows.len() - 1
+                }))
+            })
+        });
+        let places = places.collect();
+        Self { rows, places }
+    }
+}
+
 impl<'a> Comparer<'a> {
     pub fn new(again: Again<'a>, definitions: &Arc<Definitions>, run: &str) -> Self {
         Self { again, definitions: Arc::clone(definitions), run: run.to_owned() }
@@ -86,17 +119,14 @@ impl<'a> Comparer<'a> {
             let Some(model) = self.again.model(&id) else { continue };
             let own: Vec<usize> =
                 (0..all.len()).filter(|at| all[*at].decision.model.as_ref() == Some(&id)).collect();
-            let vectors = |of: fn(&Compared) -> Vec<FeatureValue>| {
-                score_all(&model, own.iter().map(|at| of(&all[*at])))
-            };
-            let as_of_log = vectors(|one| one.as_of_log.clone());
-            let recorded = vectors(|one| one.decision.features.iter().map(|feature| feature.value).collect());
-            let by_event_time = vectors(|one| one.by_event_time.clone());
-            for (place, at) in own.into_iter().enumerate() {
+            let vectors = Distinct::of(own.iter().map(|at| &all[*at]), self.definitions.features.len());
+            let found = score_all(&model, vectors.rows.iter().cloned());
+            for (at, [as_of_log, recorded, by_event_time]) in own.into_iter().zip(vectors.places) {
+                let score = |place: Option<usize>| place.and_then(|place| found[place]);
                 scores[at] = Scores {
-                    as_of_log: as_of_log[place],
-                    recorded: recorded[place],
-                    by_event_time: by_event_time[place],
+                    as_of_log: score(as_of_log),
+                    recorded: score(recorded),
+                    by_event_time: score(by_event_time),
                 };
             }
         }
@@ -376,7 +406,8 @@ fn class_as_of_log(one: &Compared, kind: &Kind) -> Class {
     let gap =
         one.gaps.iter().find(|(entity, _)| matches!(kind, Kind::Windowed(one) if one.entity == *entity));
     match gap {
-        _ if one.decision.approximate => Class::Approximate,
+        // Of the payment alone nothing is at any bound.
+        _ if one.decision.approximate && matches!(kind, Kind::Windowed(_)) => Class::Approximate,
         _ if one.is_ahead => Class::Open,
         // That events are missing is a finding of its own.
         Some(_) => Class::ArchiveGap,

@@ -8,11 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use harness::caller::address;
-use harness::kafka::World;
+use harness::kafka::{World, read};
 use harness::process::until;
+use schemas::contract::Contract;
+use schemas::decision::Decision;
+use schemas::value::FeatureValue;
 use serde_json::{Value, json};
 
-use super::{classes, findings, serve, tripline};
+use super::{classes, findings, seen, serve, tripline};
 
 /// Reconciles what is archived so far, again and again: never is anything unexplained.
 pub fn beside(world: &World, is_over: &AtomicBool) {
@@ -70,6 +73,49 @@ pub fn kept_up(world: &World, out: &Path) {
     assert!(good, "{said}");
     let of = |folder: &Path| std::fs::read_to_string(folder.join("findings.jsonl")).unwrap();
     assert_eq!(of(out), of(&again));
+}
+
+/// A busy merchant has more events in a window than are kept, and the decision says that it is approximate: by the plain
+/// words, each count that is not the count of what was applied before is found under that name, and no other.
+pub fn at_the_bound(world: &World, found: &[Value]) {
+    const FEATURE: &str = "merchant_payments_5d";
+    const WINDOW_MS: i64 = 5 * 86_400_000;
+    let text = |finding: &Value, field: &str| finding[field].as_str().unwrap().to_owned();
+    let told: BTreeMap<String, String> = found
+        .iter()
+        .filter(|finding| finding["class"] == "approximate" && finding["field"] == FEATURE)
+        .map(|finding| (text(finding, "transaction_id"), text(finding, "computed")))
+        .collect();
+    let decisions: Vec<Decision> = read(Contract::Decision, &world.servers.read(&world.topic("decisions")));
+    let merchants: Vec<_> = decisions.iter().map(|decision| seen(decision, "merchant")).collect();
+    let mut expected = BTreeMap::new();
+    for (decision, (key, _, state, pending)) in decisions.iter().zip(&merchants) {
+        let feature = decision.features.iter().find(|feature| &*feature.name == FEATURE).unwrap();
+        let FeatureValue::Int(recorded) = feature.value else { continue };
+        let now = decision.event_time.ms();
+        let before = decisions.iter().zip(&merchants).filter(|(other, (other_key, applied, ..))| {
+            let is_before = applied <= state || pending.contains(&other.transaction_id);
+            let is_other = other.transaction_id != decision.transaction_id;
+            let is_in = (now - WINDOW_MS + 1..=now).contains(&other.event_time.ms());
+            other_key == key && is_other && is_before && is_in
+        });
+        let counted = 1 + before.count() as i64;
+        if counted != recorded {
+            assert!(
+                decision.approximate,
+                "{}: {recorded}, and {counted} were applied",
+                decision.transaction_id
+            );
+            expected.insert(decision.transaction_id.clone(), counted.to_string());
+        }
+    }
+    assert!(!expected.is_empty(), "nothing was at its bound");
+    assert_eq!(told, expected);
+    let says = decisions.iter().filter(|decision| decision.approximate).count();
+    println!(
+        "{says} decisions say that they are approximate, in {} the count is another: each is found",
+        told.len()
+    );
 }
 
 /// A file of payments is gone: what depends on it says so, and nothing is called a bug.

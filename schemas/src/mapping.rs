@@ -231,6 +231,10 @@ pub(crate) fn key_text<'a>(raw: &'a Raw<'_>, name: &str) -> Result<Option<Cow<'a
     if text.is_empty() {
         return Err(Reject::new(RejectCode::FieldMissing, format!("{name} is empty")));
     }
+    // As over REST: a database that the key goes to may have no such text.
+    if text.contains('\0') {
+        return Err(invalid(name, "a text without U+0000"));
+    }
     if text.len() > MAX_KEY_BYTES {
         let detail = format!("{name} has {} bytes, at most {MAX_KEY_BYTES} are taken", text.len());
         return Err(Reject::new(RejectCode::FieldInvalid, detail));

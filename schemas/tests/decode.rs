@@ -376,6 +376,8 @@ fn keys_and_times_of_every_type() {
     let text = "00112233-4455-6677-8899-aabbccddeeff".to_owned();
     assert_eq!(key(uuid, &(0..16).map(|i| i * 0x11).collect::<Vec<u8>>()), Ok(Some(text)));
     assert_eq!(key(r#""string""#, &[0]), Err(RejectCode::FieldMissing));
+    // A length of three, and U+0000 between two letters: Postgres has no such text.
+    assert_eq!(key(r#""string""#, &[6, b'a', 0, b'b']), Err(RejectCode::FieldInvalid));
     assert_eq!(key(r#""string""#, &[2, 0xc3]), Err(RejectCode::Malformed));
     assert_eq!(key(r#"["null","boolean"]"#, &[2, 1]), Err(RejectCode::FieldInvalid));
     assert_eq!(key(r#"["null","string"]"#, &[0]), Ok(None));

@@ -227,12 +227,16 @@ impl News {
             return self.told.clear();
         }
         // Some is looked at again, so that a transaction that took its time is not passed over; it is told once.
-        let Ok(changes) = bounded(queue.changes(self.since_ms - SLOWEST_MS)).await else { return };
-        for change in changes {
-            self.since_ms = self.since_ms.max(change.changed_ms);
-            if self.told.insert(change.alert_id.clone(), change.version) != Some(change.version) {
-                // An error: the last listener has left meanwhile.
-                let _ = desk.changes.send(change);
+        let (mut from_ms, mut past) = (self.since_ms - SLOWEST_MS, String::new());
+        while let Ok(changes) = bounded(queue.changes(from_ms, &past)).await {
+            let Some(last) = changes.last() else { break };
+            (from_ms, past) = (last.changed_ms, last.alert_id.clone());
+            self.since_ms = self.since_ms.max(from_ms);
+            for change in changes {
+                if self.told.insert(change.alert_id.clone(), change.version) != Some(change.version) {
+                    // An error: the last listener has left meanwhile.
+                    let _ = desk.changes.send(change);
+                }
             }
         }
         if self.told.len() > 10_000 {

@@ -20,7 +20,7 @@ use tokio::runtime::Handle;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{ArchiveConfig, Config};
 use crate::indexer;
-use crate::indexer::reader::{Reader, Record, Retained, Taken};
+use crate::indexer::reader::{Reader, Record, Retained, Taken, UNHURRIED};
 use crate::made::json_of;
 use crate::policy::Policy;
 use crate::registry::Answer;
@@ -161,7 +161,7 @@ impl Archiver {
         let [payments, _, decisions, ..] = topics(config);
         let one = |topic: String| {
             let name = format!("archive-{topic}");
-            let reader = Reader::new(kafka, &topic, &name, Arc::new(indexer::Progress::default()));
+            let reader = Reader::new(kafka, &topic, &name, Arc::new(indexer::Progress::default()), UNHURRIED);
             Ok(Self {
                 store: Arc::clone(&store),
                 reader: reader.map_err(|error| ArchiverError::Kafka(error.to_string()))?,

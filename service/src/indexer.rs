@@ -28,7 +28,7 @@ mod texts;
 
 pub use progress::{IndexerState, Progress};
 
-use reader::{Reader, Retained, Taken};
+use reader::{HURRIED, Reader, Retained, Taken};
 use texts::Texts;
 
 /// Most records of one batch, and how long one may be collected.
@@ -77,7 +77,7 @@ impl<S: SchemaSource> Indexer<S> {
     /// When the index cannot be written, or a property is refused by librdkafka.
     pub fn run(self) -> Result<(), IndexerError> {
         let Self { index, kafka, source, clock, progress, stop } = self;
-        let reader = Reader::new(&kafka, &kafka.outputs[0], "index", Arc::clone(&progress))
+        let reader = Reader::new(&kafka, &kafka.outputs[0], "index", Arc::clone(&progress), HURRIED)
             .map_err(|e| IndexerError::Kafka(e.to_string()))?;
         let texts = Texts::new(source);
         Running { index, reader, texts, clock, progress, stop, assigned: 0, unreadable: false }.turn()

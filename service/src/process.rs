@@ -219,7 +219,7 @@ impl Beside {
                     tracing::error!(%error, "decisions are not indexed any more");
                 }
             };
-            threads.push(Turn::Later.spawn("index", run)?);
+            threads.push(std::thread::Builder::new().name("index".to_owned()).spawn(run)?);
         }
         if setup.config.archive.enabled {
             let seen = Arc::clone(&opening.policies);

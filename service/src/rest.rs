@@ -27,7 +27,7 @@ use crate::made::Seal;
 use crate::pipeline::DecidersOfNow;
 use crate::policy_file::PolicyFile;
 use crate::registry::client::RegistryClient;
-use crate::telemetry::{RestFigures, RestOutcome, Telemetry};
+use crate::telemetry::{RestFigures, Telemetry};
 
 pub mod admission;
 mod answer;
@@ -185,7 +185,7 @@ impl Rest {
     pub fn is_full(&self) -> bool {
         let is_full = self.admission.is_full();
         if is_full {
-            self.telemetry.answered(RestOutcome::Overloaded, 0);
+            self.telemetry.overloaded();
         }
         is_full
     }

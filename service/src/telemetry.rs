@@ -276,6 +276,11 @@ impl Telemetry {
         self.rest_latency.add(took_us);
     }
 
+    /// A caller was told that there is too much to do: no decision, so no time that one took.
+    pub fn overloaded(&self) {
+        add(&self.answers, RestOutcome::Overloaded as usize, 1);
+    }
+
     /// How the callers' door stands now.
     pub fn rest(&self, figures: RestFigures) {
         *self.rest.lock().unwrap_or_else(PoisonError::into_inner) = figures;

@@ -1,15 +1,18 @@
 //! Turns: whose threads go first when there is more work than processors.
 //!
 //! The rule by which callers, the stream and the rest share the processors: threads that answer callers go before the
-//! line, and the line goes before what nobody waits for: the index, the archive, the queue's readers. It is the
-//! system's niceness: a step of five is three times the share while all of them want to run, and nobody is starved.
+//! line, and the line goes before what nobody waits for: the archive, the queue's readers, reconciliation. It is the
+//! system's niceness: a step of five is three times the share while all of them want to run, and nobody is starved. It
+//! holds for our own threads: librdkafka's and the stores' have that of whoever starts them.
 //! Callers' threads may be put first only by a process that may raise its priority (`CAP_SYS_NICE`, or systemd's
 //! `LimitNICE=-5`); without that they are the line's equals, and the others still come later.
 
 use std::io;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
 
-use rustix::process::setpriority_process;
+use rustix::process::{getpriority_process, setpriority_process};
 use tokio::runtime::{self, Runtime};
 
 /// Whose a thread is. The line's is as it comes.
@@ -22,7 +25,8 @@ pub enum Turn {
 }
 
 impl Turn {
-    const fn niceness(self) -> i32 {
+    /// Steps from the process's own niceness.
+    const fn step(self) -> i32 {
         match self {
             Turn::First => -5,
             Turn::Later => 5,
@@ -32,8 +36,11 @@ impl Turn {
     /// From now on this thread, and what it starts, has this turn.
     pub fn take(self) {
         // On Linux a thread has a niceness of its own, and "the process 0" is the calling thread.
-        if let Err(error) = setpriority_process(None, self.niceness()) {
-            tracing::debug!(turn = ?self, %error, "the thread's priority stays");
+        let set = setpriority_process(None, (base() + self.step()).clamp(-20, 19));
+        if let Err(error) = set
+            && !SAID.swap(true, Ordering::Relaxed)
+        {
+            tracing::info!(turn = ?self, %error, "threads that answer callers do not go first");
         }
     }
 
@@ -53,28 +60,36 @@ impl Turn {
     }
 }
 
+/// The process's own niceness: that of the thread that asks first, which is the main one.
+fn base() -> i32 {
+    static BASE: OnceLock<i32> = OnceLock::new();
+    *BASE.get_or_init(|| getpriority_process(None).unwrap_or(0))
+}
+
+/// Whether it was said that a priority stays.
+static SAID: AtomicBool = AtomicBool::new(false);
+
 /// The runtime of the doors, on threads that go first.
 ///
 /// # Errors
 /// When the system gives no threads.
 pub fn runtime() -> io::Result<Runtime> {
+    base();
     runtime::Builder::new_multi_thread().enable_all().on_thread_start(|| Turn::First.take()).build()
 }
 
 #[cfg(test)]
 mod tests {
-    use rustix::process::getpriority_process;
-
     use super::*;
 
     #[test]
     fn a_thread_has_its_own_turn_and_the_others_keep_theirs() {
         let before = getpriority_process(None).unwrap();
         let later = Turn::Later.spawn("later", || getpriority_process(None).unwrap()).unwrap();
-        assert_eq!(later.join().unwrap(), 5.max(before));
+        assert_eq!(later.join().unwrap(), (base() + 5).min(19));
         assert_eq!(getpriority_process(None).unwrap(), before);
         let first = Turn::First.spawn("first", || getpriority_process(None).unwrap()).unwrap();
         // Not everybody may.
-        assert!([-5, before].contains(&first.join().unwrap()));
+        assert!([(base() - 5).max(-20), before].contains(&first.join().unwrap()));
     }
 }

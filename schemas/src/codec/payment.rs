@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::aliases::Aliases;
 use super::plan::Plan;
 use super::projection::Projection;
-use super::schema::CheckedSchema;
+use super::schema::{CheckedSchema, check_schema};
 use super::wanted::of_payment;
 use crate::mapping::PaymentMapping;
 use crate::payment::Payment;
@@ -31,6 +31,17 @@ impl PaymentDecoder {
     ) -> Result<Self, Reject> {
         let projection = Projection::new(writer, &of_payment(&mapping), aliases)?;
         Ok(Self { mapping, projection })
+    }
+
+    /// The same of a schema's text, with the aliases of that one schema: for where single records are read.
+    ///
+    /// # Errors
+    /// `SchemaRefused`, else those of [`Self::new`].
+    pub fn of_schema(mapping: Arc<PaymentMapping>, text: &str) -> Result<Self, Reject> {
+        let writer = check_schema(text)?;
+        let mut aliases = Aliases::new();
+        aliases.learn(&writer);
+        Self::new(mapping, &writer, &aliases)
     }
 
     /// Decodes one body.

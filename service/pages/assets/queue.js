@@ -83,10 +83,10 @@ async function chargebacks(event) {
   const [file] = at("chargeback-file").files;
   const answer = await send("POST", "/v1/chargebacks", { body: await file.text(), type: "text/csv" });
   if (!answer.ok) return trouble(answer);
-  const { taken, refused } = answer.data;
+  const { taken, refused, refused_lines: refusedLines } = answer.data;
   const lines = refused.map(({ line, why }) => el("li", {}, `line ${line}: ${why}`));
   at("chargebacks-told").replaceChildren(
-    el("p", {}, `${taken === 1 ? "1 line" : `${taken} lines`} taken, ${refused.length} refused.`),
+    el("p", {}, `${taken === 1 ? "1 line" : `${taken} lines`} taken, ${refusedLines} refused.`),
     el("ul", {}, ...lines),
   );
 }

@@ -92,19 +92,11 @@ impl Queue {
     ) -> Result<Alert, QueueError> {
         let until_ms = now_ms.saturating_add(self.rules().lease_ms);
         let named = Named { action: "claim", detail: json!({}), undoable: false };
-        let change = |row: &AlertRow, standing: &mut Standing| {
+        let change = |_: &AlertRow, standing: &mut Standing| {
             standing.is_waiting()?;
             // A lead too: what somebody works at is not taken from under their hands but released first.
             standing.may_act(Seat { leads: false, ..seat }, now_ms)?;
-            match &standing.assignee {
-                Some(other) if other != seat.name && !seat.leads => {
-                    return Err(QueueError::NotNow(format!("it is given to {other}")));
-                }
-                _ if row.standing.escalated && !seat.leads => {
-                    return Err(QueueError::NotNow("it is for the leads".to_owned()));
-                }
-                _ => {}
-            }
+            standing.is_for(seat)?;
             (standing.state, standing.snoozed_until_ms) = (State::Open, None);
             standing.held(seat.name, until_ms);
             Ok(())
@@ -140,8 +132,8 @@ impl Queue {
             Some(row) => standing::alert(&row, now_ms),
             None => {
                 let row = write.locked(id).await?;
-                row.standing.may_act(Seat { leads: false, ..seat }, now_ms)?;
-                Err(QueueError::NotNow("the claim has lapsed".to_owned()))
+                let may = row.standing.may_act(Seat { leads: false, ..seat }, now_ms);
+                may.and_then(|()| Err(QueueError::NotNow("the claim has lapsed".to_owned())))
             }
         };
         write.commit().await?;
@@ -219,6 +211,7 @@ impl Queue {
         let change = |_: &AlertRow, standing: &mut Standing| {
             standing.is_waiting()?;
             standing.may_act(seat, now_ms)?;
+            standing.is_for(seat)?;
             (standing.state, standing.snoozed_until_ms) = (State::Snoozed, Some(until_ms));
             standing.released();
             Ok(())

@@ -68,6 +68,8 @@ impl Write {
         news: News,
         now_ms: i64,
     ) -> Result<(), QueueError> {
+        // First: who sums up what another is about to add to would write it over.
+        let row = self.locked(id).await?;
         let rows = sqlx::query(
             "SELECT h.amount_minor, h.expected_loss_minor, h.score, h.verdict, h.hold, l.fraud \
              FROM hits h LEFT JOIN labels l ON l.transaction_id = h.transaction_id WHERE h.alert_id = $1",
@@ -76,7 +78,6 @@ impl Write {
         .fetch_all(self.connection())
         .await?;
         let facts = facts(&rows)?;
-        let row = self.locked(id).await?;
         let wait_ms = if facts.hold { rules.due_hold_ms } else { rules.due_ms };
         let due_ms = row.alert.opened_ms.saturating_add(wait_ms);
         let wakes = i64::from(news == News::Hit);

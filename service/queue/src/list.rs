@@ -297,8 +297,8 @@ impl Queue {
     ///
     /// # Errors
     /// See [`QueueError`].
-    pub async fn changes(&self, since_ms: i64) -> Result<Vec<Change>, QueueError> {
-        let rows = sqlx::query(CHANGES).bind(since_ms).fetch_all(&self.pool).await?;
+    pub async fn changes(&self, since_ms: i64, past: &str) -> Result<Vec<Change>, QueueError> {
+        let rows = sqlx::query(CHANGES).bind(since_ms).bind(past).fetch_all(&self.pool).await?;
         let change = |row: &AnyRow| {
             let (alert_id, version) = (row.try_get("alert_id")?, row.try_get("version")?);
             Ok(Change { alert_id, version, changed_ms: row.try_get("changed_at")? })
@@ -336,7 +336,7 @@ pub(crate) const BY_KEY: &str = "SELECT * FROM alerts WHERE alert_id IN (SELECT 
     ORDER BY opened_at DESC, alert_id LIMIT 200";
 
 pub(crate) const CHANGES: &str = "SELECT alert_id, version, changed_at FROM alerts WHERE changed_at >= $1 \
-    ORDER BY changed_at, alert_id LIMIT 1000";
+    AND (changed_at > $1 OR alert_id > $2) ORDER BY changed_at, alert_id LIMIT 1000";
 
 pub(crate) const LABELS_OF_ALERT: &str = "SELECT transaction_id, body, leaves_at, sent_at, applied_at FROM outbox \
     WHERE alert_id = $1 AND kind = 'label' ORDER BY seq";

@@ -33,19 +33,20 @@ impl Queue {
         Ok(alert)
     }
 
-    /// Writes down who looked at a key unmasked, before it is told.
+    /// Writes down who looked at which alert's key unmasked, before it is told. The log has it masked: who reads it has not
+    /// looked.
     ///
     /// # Errors
     /// See [`QueueError`].
     pub async fn reveal(
         &self,
         seat: Seat<'_>,
-        entity: &str,
-        key: &str,
+        alert_id: &str,
+        (entity, masked): (&str, &str),
         now_ms: i64,
     ) -> Result<(), QueueError> {
-        let detail = json!({ "entity": entity, "key": key });
-        self.write_audit(seat.name, "reveal", entity, &detail, now_ms).await
+        let detail = json!({ "entity": entity, "key": masked });
+        self.write_audit(seat.name, "reveal", alert_id, &detail, now_ms).await
     }
 
     /// Writes down who took the list along, before it leaves.

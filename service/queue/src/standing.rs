@@ -56,6 +56,16 @@ impl Standing {
         }
     }
 
+    /// Whether it is for this one: an escalated alert is for the leads, an assigned one for whom it was given to.
+    pub(crate) fn is_for(&self, seat: Seat<'_>) -> Result<(), QueueError> {
+        match &self.assignee {
+            _ if seat.leads => Ok(()),
+            Some(other) if other != seat.name => Err(QueueError::NotNow(format!("it is given to {other}"))),
+            _ if self.escalated => Err(QueueError::NotNow("it is for the leads".to_owned())),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether it waits for a verdict.
     pub(crate) fn is_waiting(&self) -> Result<(), QueueError> {
         match self.state {

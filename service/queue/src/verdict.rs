@@ -148,15 +148,24 @@ impl Queue {
         // Locked in one order, so that two of these do not wait for each other.
         let mut order: Vec<usize> = (0..alerts.len()).collect();
         order.sort_by(|one, other| alerts[*one].0.cmp(&alerts[*other].0));
+        // All of them before the first verdict, which locks the audit log's head: others have their alert, then the head.
+        let mut rows = Vec::with_capacity(order.len());
+        for (at, place) in order.iter().enumerate() {
+            let (id, version) = &alerts[*place];
+            let is_again = at.checked_sub(1).is_some_and(|before| alerts[order[before]].0 == *id);
+            let row = match is_again {
+                true => Err(QueueError::Stale { version: *version }),
+                false => write.seen(id, *version).await,
+            };
+            rows.push((*place, told(row)?));
+        }
         let mut items: Vec<Option<BulkItem>> = vec![None; alerts.len()];
-        for place in order {
-            let (id, version) = &alerts[place];
-            let outcome = match write.seen(id, *version).await {
-                Ok(row) => self.said(&mut write, &action, &row, resolution, is_costly).await,
+        for (place, row) in rows {
+            let outcome = match row {
+                Ok(row) => told(self.said(&mut write, &action, &row, resolution, is_costly).await)?,
                 Err(error) => Err(error),
             };
-            let outcome = told(outcome)?;
-            items[place] = Some(BulkItem { alert_id: id.clone(), outcome });
+            items[place] = Some(BulkItem { alert_id: alerts[place].0.clone(), outcome });
         }
         write.commit().await?;
         let items = items.into_iter().flatten().collect();
@@ -222,6 +231,7 @@ impl Queue {
         let Action { seat, now_ms, .. } = *action;
         row.standing.is_waiting()?;
         row.standing.may_act(seat, now_ms)?;
+        row.standing.is_for(seat)?;
         let mut after = row.standing.clone();
         after.released();
         (after.snoozed_until_ms, after.block) = (None, resolution.block);
@@ -437,9 +447,15 @@ impl Write {
         if actor != seat.name && !seat.leads {
             return Err(QueueError::NotFound);
         }
-        let leaving = "SELECT seq FROM outbox WHERE action_id = $1 AND leaving = 1 LIMIT 1";
-        let has_left =
-            sqlx::query(leaving).bind(action_id).fetch_optional(self.connection()).await?.is_some();
+        // Locked, so that what is being taken back does not leave meanwhile.
+        let leaving = self.pick(
+            "SELECT leaving FROM outbox WHERE action_id = $1 ORDER BY seq",
+            "SELECT leaving FROM outbox WHERE action_id = $1 ORDER BY seq FOR UPDATE",
+        );
+        let mut has_left = false;
+        for row in sqlx::query(leaving).bind(action_id).fetch_all(self.connection()).await? {
+            has_left |= row.try_get::<i64, _>("leaving")? != 0;
+        }
         if has_left || now_ms >= until_ms || row.try_get::<Option<i64>, _>("undone_at")?.is_some() {
             return Err(QueueError::UndoOver);
         }

@@ -129,7 +129,8 @@ async fn i9_a_hit_joins_the_open_alert_of_its_card_and_a_repeated_span_changes_n
             after.hits.iter().filter(|hit| hit.label.as_ref().is_some_and(|label| label.fraud)).count(),
             1
         );
-        assert_eq!(queue.changes(NOW + 10).await.unwrap().len(), 1);
+        assert_eq!(queue.changes(NOW + 10, "").await.unwrap().len(), 1);
+        assert_eq!(queue.changes(NOW + 10, &before.alert_id).await.unwrap().len(), 0, "past it is nothing");
         // An older label does not replace a newer one.
         let old = [label("c", false, NOW - 1, LabelSource::Other)];
         queue.take_labels(&span("labels", Some(2), 3), &old, NOW + 11).await.unwrap();
@@ -265,6 +266,22 @@ async fn a_verdict_is_taken_back_whole_and_labels_leave_only_when_it_cannot_be()
 }
 
 #[tokio::test]
+async fn a_key_with_u_0000_does_not_stop_the_intake() {
+    for World { queue, .. } in worlds(&Rules::default()).await {
+        let padded = Alert { decision_id: "dec_t".to_owned(), ..alert("t\0x", "c\0d", 100, 40) };
+        fill(&queue, &[padded, alert("y", "c2", 10, 4)]).await;
+        let labels = [label("t\0x", true, NOW, LabelSource::Other)];
+        queue.take_labels(&span("labels", None, 1), &labels, NOW).await.unwrap();
+        let page = queue.list(ANNA, &ListQuery { limit: 10, ..ListQuery::default() }, NOW).await.unwrap();
+        let shown = page.alerts.iter().find(|one| one.key != "c2").unwrap();
+        assert_eq!(shown.key, "c\u{2400}d");
+        let detail = queue.get(ANNA, &shown.alert_id, NOW).await.unwrap();
+        let is_fraud = detail.hits[0].label.as_ref().is_some_and(|label| label.fraud);
+        assert!(is_fraud, "its label is found");
+    }
+}
+
+#[tokio::test]
 async fn what_sleeps_is_escalated_assigned_or_costly_goes_its_way() {
     let rules = Rules { second_person_minor: Some(1_000), second_person_bulk: Some(3), ..Rules::default() };
     for World { queue, .. } in worlds(&rules).await {
@@ -288,6 +305,20 @@ async fn what_sleeps_is_escalated_assigned_or_costly_goes_its_way() {
         assert_eq!(queue.get(ANNA, &ids[0], NOW).await.unwrap().alert.state, State::Open, "a hit wakes it");
         queue.escalate(ANNA, &ids[0], version(&ids[0]).await, "not mine", NOW).await.unwrap();
         queue.assign(LEA, &ids[2], version(&ids[2]).await, Some("ben"), NOW).await.unwrap();
+        // Nor may she decide it, or put it away, by its address.
+        for id in [&ids[0], &ids[2]] {
+            let version = version(id).await;
+            let (resolved, slept) = (
+                queue.resolve(ANNA, id, version, &fraud(), NOW).await.unwrap_err(),
+                queue.snooze(ANNA, id, version, NOW + 5_000, NOW).await.unwrap_err(),
+            );
+            assert!(
+                matches!(resolved, QueueError::NotNow(_)) && matches!(slept, QueueError::NotNow(_)),
+                "{resolved:?}"
+            );
+            let bulk = queue.resolve_all(ANNA, &[(id.clone(), version)], &fraud(), NOW).await.unwrap();
+            assert!(matches!(bulk.items[0].outcome, Err(QueueError::NotNow(_))));
+        }
         // Anna is given neither what is for the leads nor what is for Ben.
         let given = queue.claim_next(ANNA, NOW).await.unwrap().unwrap();
         assert_eq!(given.alert_id, ids[1]);

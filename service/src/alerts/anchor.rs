@@ -25,7 +25,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{AnchorConfig, RegistryConfig};
 use crate::emit::Bound;
 use crate::indexer::Progress;
-use crate::indexer::reader::{Reader, Retained, Taken};
+use crate::indexer::reader::{Reader, Retained, Taken, UNHURRIED};
 use crate::registry::Answer;
 use crate::registry::client::RegistryClient;
 use crate::stream::kafka::KafkaOptions;
@@ -196,7 +196,8 @@ pub struct Kept {
 /// Why the topic cannot be read.
 pub fn kept(heads: &Heads, runtime: &Handle) -> anyhow::Result<Kept> {
     let began = Instant::now();
-    let reader = Reader::new(&heads.kafka, &heads.topic, "audit-verify", Arc::new(Progress::default()))?;
+    let reader =
+        Reader::new(&heads.kafka, &heads.topic, "audit-verify", Arc::new(Progress::default()), UNHURRIED)?;
     let retained = reader.retained(|| began.elapsed() > READ_WITHIN).map_err(|why| anyhow!(why))?;
     let start = |Retained { first, next }: &Retained| (*first).max(next - MOST);
     let from: BTreeMap<i32, i64> = retained.iter().map(|(part, held)| (*part, start(held))).collect();

@@ -53,6 +53,10 @@ pub async fn file(
     let rest = office.rest.clone().ok_or_else(|| Problem::of(Code::Unavailable).retry_after(1))?;
     let file = body(request, FILE_BYTES, BODY_WITHIN).await?;
     let (labels, refused) = read(&file, office.now_ms())?;
+    // Before the first leaves: what could not be written down is not done.
+    let (queue, now_ms, actor) = (office.desk.queue()?, office.now_ms(), Actor::of(&who));
+    let detail = json!({ "sha256": hex::encode(Sha256::digest(&file)), "lines": labels.len(), "refused": refused.len() });
+    within(queue.write_audit(actor.seat().name, "chargebacks", "file", &detail, now_ms)).await?;
     let count = labels.len();
     let sent = stream::iter(labels).map(|label| {
         let rest = &rest;
@@ -64,10 +68,6 @@ pub async fn file(
             problem.detail("Not the whole file was taken. Send it again: a label counts once.")
         })?;
     }
-    let hash = hex::encode(Sha256::digest(&file));
-    let detail = json!({ "sha256": hash, "taken": count, "refused": refused.len() });
-    let (queue, now_ms, actor) = (office.desk.queue()?, office.now_ms(), Actor::of(&who));
-    within(queue.write_audit(actor.seat().name, "chargebacks", "file", &detail, now_ms)).await?;
     let told: Vec<_> =
         refused.iter().take(MOST_TOLD).map(|one| json!({ "line": one.line, "why": one.why })).collect();
     Ok(Json(json!({ "taken": count, "refused_lines": refused.len(), "refused": told })))

@@ -121,7 +121,7 @@ fn lists(add: &mut impl FnMut(&str, &str, Value)) {
 /// The answer that does not end.
 fn events(mut answers: Value) -> Value {
     if let Some(done) = answers.get_mut("200") {
-        *done = json!({ "description": "Events `changed`, `viewers` and `database`.",
+        *done = json!({ "description": "Events `alert`, `viewers` and `database`.",
             "content": { "text/event-stream": { "schema": { "type": "string" } } } });
     }
     answers

@@ -62,7 +62,8 @@ pub(super) async fn export(
             break;
         }
     }
-    let is_whole = query.cursor.is_none();
+    // A search has no next page, and ends at as many as there may be on one.
+    let is_whole = query.cursor.is_none() && (query.text.is_none() || alerts.len() < PAGE);
     // What was searched for may be a key: that there was something says enough.
     let detail = json!({
         "which": query.which.as_str(), "rule": query.rule, "min_loss_minor": query.min_loss_minor,

@@ -23,7 +23,7 @@ use super::{AGAIN_AFTER, Desk, pause};
 use crate::clock::{Clock, SystemClock};
 use crate::config::RegistryConfig;
 use crate::indexer::begin_at;
-use crate::indexer::reader::{Reader, Record, Taken as Polled};
+use crate::indexer::reader::{Reader, Record, Taken as Polled, UNHURRIED};
 use crate::registry::Answer;
 use crate::registry::client::RegistryClient;
 use crate::stream::kafka::KafkaOptions;
@@ -94,7 +94,7 @@ impl Filler {
         let progress = Arc::clone(&desk.standing.filling(kind).progress);
         Ok(Self {
             kind,
-            reader: Reader::new(kafka, &topic, kind.thread(), progress)?,
+            reader: Reader::new(kafka, &topic, kind.thread(), progress, UNHURRIED)?,
             topic,
             registry: RegistryClient::new(&registry.url, registry.timeout.std())?,
             schemas: HashMap::new(),

@@ -19,7 +19,7 @@ use super::link;
 use super::route::{Actor, Office, audit_query, board, key_of, list_query};
 use crate::access::{Scope, Who};
 use crate::http::answer::Problem;
-use crate::http::request::{form, named};
+use crate::http::request::{filled, form, named};
 
 /// Payments of an entity that a page shows.
 const PAST: usize = 40;
@@ -87,7 +87,7 @@ impl Office {
     }
 
     async fn list_view(&self, who: &Who, query: Option<&str>) -> Result<ListView, Problem> {
-        let query = list_query(query.unwrap_or_default())?;
+        let query = list_query(&filled(query))?;
         let (queue, actor) = (self.desk.queue()?, Actor::of(who));
         let page = within(queue.list(actor.seat(), &query, self.now_ms())).await?;
         let filters = within(queue.filters(actor.seat())).await?;
@@ -280,7 +280,7 @@ async fn audit(
     Extension(who): Extension<Who>,
     RawQuery(query): RawQuery,
 ) -> Shown {
-    let query = audit_query(query.as_deref().unwrap_or_default())?;
+    let query = audit_query(&filled(query.as_deref()))?;
     let page = within(office.desk.queue()?.audit(&query)).await?;
     Ok(Html(pages::audit(&AuditView { shell: office.shell(&who), query, page })).into_response())
 }

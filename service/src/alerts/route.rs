@@ -25,7 +25,7 @@ use crate::access::{Scope, Strangers, Who};
 use crate::clock::Clock;
 use crate::http::Sources;
 use crate::http::answer::{Code, Fault, Problem};
-use crate::http::request::{BODY_BYTES, at, body, form, is_json, named, no_query, parsed, wrong};
+use crate::http::request::{BODY_BYTES, at, body, filled, form, is_json, named, no_query, parsed, wrong};
 use crate::rest::Rest;
 
 /// How long a body may take to come.
@@ -115,7 +115,7 @@ async fn list(
     Ok(Json(json!({ "alerts": alerts, "next": page.next })))
 }
 
-/// Reads the list's query, of the API and of the page.
+/// Reads the list's query; a page's comes without what was left empty.
 pub(super) fn list_query(query: &str) -> Result<ListQuery, Problem> {
     let mut asked = ListQuery { limit: PAGE.0, ..ListQuery::default() };
     let mut names = Vec::new();
@@ -136,7 +136,6 @@ pub(super) fn list_query(query: &str) -> Result<ListQuery, Problem> {
             "rule" => asked.rule = text,
             "text" => asked.text = text,
             "cursor" => asked.cursor = text,
-            "min_loss_minor" if text.is_none() => {}
             "min_loss_minor" => {
                 let minor = value.parse::<i64>().ok().filter(|minor| *minor >= 0);
                 asked.min_loss_minor = Some(minor.ok_or_else(|| wrong(&name, "a whole number from 0 on"))?);
@@ -259,7 +258,8 @@ async fn reveal(
     let detail = within(queue.get(actor.seat(), &id, now_ms)).await?;
     let (entity, key) =
         key_of(&detail, asked.entity.as_deref()).ok_or_else(|| Problem::of(Code::NotFound))?;
-    within(queue.reveal(actor.seat(), entity, key, now_ms)).await?;
+    let masked = pages::masked_key(key);
+    within(queue.reveal(actor.seat(), &id, (entity, &masked), now_ms)).await?;
     Ok(Json(json!({ "entity": entity, "key": key })))
 }
 
@@ -328,7 +328,8 @@ async fn save_filter(
     let name = named(path)?;
     let Filter { query } = json_body(request).await?;
     // One that the list would refuse is refused now.
-    list_query(&query).map_err(|_| at("/query", "a query of the list, such as which=late&order=amount"))?;
+    list_query(&filled(Some(&query)))
+        .map_err(|_| at("/query", "a query of the list, such as which=late&order=amount"))?;
     let filter = SavedFilter { name, query };
     within(office.desk.queue()?.save_filter(Actor::of(&who).seat(), &filter)).await?;
     Ok(Json(json!({ "name": filter.name, "query": filter.query })))
@@ -363,15 +364,14 @@ async fn audit(State(office): State<Office>, RawQuery(query): RawQuery) -> Resul
     Ok(Json(json!({ "entries": entries, "next": page.next })))
 }
 
-/// Reads the audit log's query, of the API and of the page.
+/// Reads the audit log's query; a page's comes without what was left empty.
 pub(super) fn audit_query(query: &str) -> Result<AuditQuery, Problem> {
     let mut asked = AuditQuery { limit: PAGE.0, ..AuditQuery::default() };
     for pair in form(query) {
         let (name, value) = pair.ok_or_else(|| wrong("", "name=value pairs in UTF-8, percent-encoded"))?;
         match name.as_str() {
-            _ if value.is_empty() => {}
-            "actor" => asked.actor = Some(value),
-            "object" => asked.object = Some(value),
+            "actor" => asked.actor = Some(value).filter(|value| !value.is_empty()),
+            "object" => asked.object = Some(value).filter(|value| !value.is_empty()),
             "before" => {
                 let seq = value.parse().map_err(|_| wrong(&name, "the `next` of a page before"))?;
                 asked.before_seq = Some(seq);

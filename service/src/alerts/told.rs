@@ -101,9 +101,13 @@ fn hit(hit: &Hit) -> Value {
 
 /// An entry of the audit log.
 pub fn entry(entry: &AuditEntry) -> Value {
+    let mut detail = serde_json::from_str::<Value>(&entry.detail).unwrap_or_default();
+    // Entries of before have it whole.
+    if let Some(key) = detail.get_mut("key") {
+        *key = key.as_str().map(pages::masked_key).into();
+    }
     json!({ "seq": entry.seq, "at": time(entry.at_ms), "actor": entry.actor, "action": entry.action,
-            "object": entry.object, "hash": entry.hash,
-            "detail": serde_json::from_str::<Value>(&entry.detail).unwrap_or_default() })
+            "object": entry.object, "hash": entry.hash, "detail": detail })
 }
 
 /// What came of a bulk action.

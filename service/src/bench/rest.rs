@@ -47,7 +47,7 @@ struct Length {
 
 const WHOLE: Length = Length {
     history: 200_000,
-    warm: Duration::from_secs(8),
+    warm: Duration::from_secs(15),
     closed: Duration::from_secs(5),
     open_s: 10.0,
     excess_s: 5.0,

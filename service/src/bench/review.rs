@@ -33,7 +33,8 @@ mod data;
 mod fit;
 mod team;
 
-use data::{Truth, labels, learnt, truths};
+use data::{Truth, learnt};
+pub use data::{labels, truths};
 use team::{Caught, Order, Shift};
 
 /// Days that are reviewed, the last of the file.
@@ -105,8 +106,11 @@ pub fn run(folder: &Path, reviews: u32, sets: &[String]) -> anyhow::Result<Revie
     Ok(told(&world, &alerts, &scores, &caught, reviews, rules))
 }
 
-/// The one file of the folder.
-fn transactions(folder: &Path) -> anyhow::Result<PathBuf> {
+/// The one file of payments in the folder.
+///
+/// # Errors
+/// When there is none, or several.
+pub fn transactions(folder: &Path) -> anyhow::Result<PathBuf> {
     let entries = std::fs::read_dir(folder).with_context(|| folder.display().to_string())?;
     let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     files.retain(|path| {

@@ -34,7 +34,8 @@ pub struct BenchArgs {
     /// What is measured
     #[arg(value_enum, default_value = "all")]
     what: What,
-    /// For `review`: a folder with the payments of the Fraud Detection Handbook, transactions_*.parquet
+    /// For `review`, and more for `reconcile`: a folder with the payments of the Fraud Detection Handbook,
+    /// transactions_*.parquet
     #[arg(value_name = "DIR")]
     data: Option<PathBuf>,
     /// Reviews a day, for `review`
@@ -73,7 +74,7 @@ fn measure(args: &BenchArgs) -> anyhow::Result<()> {
         show(&mut benches, "features", bench::features::run()?)?;
     }
     if is_asked(What::Reconcile) {
-        show(&mut benches, "reconcile", bench::recompute::run(args.quick)?)?;
+        show(&mut benches, "reconcile", bench::recompute::run(args.quick, args.data.as_deref())?)?;
     }
     match &args.data {
         Some(data) if is_asked(What::Review) => {

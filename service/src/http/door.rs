@@ -25,8 +25,8 @@ use tokio_rustls::server::TlsStream;
 
 use super::tls::Tls;
 
-/// Connections at once: callers, each with many, a board in some browsers, a scraper or two, probes. Several times
-/// `rest.in_flight`, so that who is too many is told so and does not wait unheard; below the usual limit of 1,024 files.
+/// Connections at once: callers, each with many, a board in some browsers, a scraper or two, probes. More than
+/// `rest.in_flight` and `rest.waiting`, so that who is too many is told so and does not wait unheard; below the usual limit of 1,024 files.
 const PLACES: usize = 512;
 
 /// How long a client may keep us waiting.

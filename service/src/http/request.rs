@@ -114,6 +114,13 @@ pub(crate) fn form(query: &str) -> impl Iterator<Item = Option<(String, String)>
     })
 }
 
+/// A page's query without what was left empty: a browser sends every field of a form.
+pub(crate) fn filled(query: Option<&str>) -> String {
+    let pairs = query.unwrap_or_default().split('&');
+    let filled = pairs.filter(|pair| pair.split_once('=').is_none_or(|(_, value)| !value.is_empty()));
+    filled.collect::<Vec<_>>().join("&")
+}
+
 fn decoded(text: &str) -> Option<String> {
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
@@ -127,7 +134,8 @@ fn decoded(text: &str) -> Option<String> {
             other => other,
         });
     }
-    String::from_utf8(out).ok()
+    // A database may have no text with U+0000.
+    String::from_utf8(out).ok().filter(|text| !text.contains('\0'))
 }
 
 /// A time as bodies have it: RFC 3339.

@@ -22,6 +22,12 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// A batch ends when nothing has come for so long: whoever waits for a decision does not wait for others.
 const PAUSE: Duration = Duration::from_millis(5);
 
+/// Records of this time come together where nobody waits for one.
+pub(crate) const UNHURRIED: Duration = Duration::from_millis(50);
+
+/// The same where somebody may: a repeated request waits for its decision in the index.
+pub(crate) const HURRIED: Duration = Duration::from_millis(5);
+
 /// A record.
 pub(crate) struct Record {
     pub partition: i32,
@@ -82,6 +88,7 @@ impl Reader {
         topic: &str,
         name: &str,
         progress: Arc<Progress>,
+        together: Duration,
     ) -> Result<Self, KafkaError> {
         let topic = topic.to_owned();
         let mut config = options.client();
@@ -95,9 +102,9 @@ impl Reader {
             .set("queued.max.messages.kbytes", "8192")
             .set("queued.min.messages", "5000")
             .set("fetch.queue.backoff.ms", "20")
-            // Some records together: who reads here looks at what was, and a twentieth of a second is now.
+            // What comes within this time comes together: an answer for each record costs the brokers more than it.
             .set("fetch.min.bytes", "262144")
-            .set("fetch.wait.max.ms", "50")
+            .set("fetch.wait.max.ms", together.as_millis().to_string())
             .set("statistics.interval.ms", "5000");
         for (key, value) in &options.properties {
             config.set(key, value);

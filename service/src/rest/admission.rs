@@ -19,9 +19,12 @@ use tokio::time::Instant;
 /// Payments inside for each processor: what is more waits for a processor anyway, and all are later for it.
 const PLACES_A_PROCESSOR: usize = 12;
 
+/// The most that a machine with many processors has: with who waits, well below the connections there are.
+const MOST_PLACES: usize = 192;
+
 /// As many as suit this machine.
 pub fn usual_places() -> usize {
-    PLACES_A_PROCESSOR * std::thread::available_parallelism().map_or(1, usize::from)
+    (PLACES_A_PROCESSOR * std::thread::available_parallelism().map_or(1, usize::from)).min(MOST_PLACES)
 }
 
 /// The door's bound. Cheap to clone.
@@ -65,8 +68,7 @@ impl Admission {
     /// Whether who comes now has no place and none to wait.
     pub fn is_full(&self) -> bool {
         let mut inside = lock(&self.inside);
-        inside.forget_the_gone();
-        inside.free == 0 && inside.waiting.len() >= self.most_waiting
+        inside.free == 0 && inside.has_no_room(self.most_waiting)
     }
 
     /// A place, or none in time. Who waits for an answer no longer than `deadline` does not wait for most of it here.
@@ -78,8 +80,7 @@ impl Admission {
                 inside.free = fewer;
                 return Some(Place(Some(Arc::clone(&self.inside))));
             }
-            inside.forget_the_gone();
-            if wait.is_zero() || inside.waiting.len() >= self.most_waiting {
+            if wait.is_zero() || inside.has_no_room(self.most_waiting) {
                 return None;
             }
             let (call, called) = oneshot::channel();
@@ -91,16 +92,19 @@ impl Admission {
 }
 
 impl Inside {
-    /// Those who have waited longest are the first whose time is over.
-    fn forget_the_gone(&mut self) {
-        while self.waiting.front().is_some_and(|oldest| oldest.call.is_closed()) {
-            self.waiting.pop_front();
+    /// Whether so many wait, those left out who hung up or whose time is over.
+    fn has_no_room(&mut self, most_waiting: usize) -> bool {
+        if self.waiting.len() >= most_waiting {
+            self.waiting.retain(|waiter| !waiter.call.is_closed());
         }
+        self.waiting.len() >= most_waiting
     }
 
     /// Who goes in now.
     fn next(&mut self) -> Option<Waiter> {
-        self.forget_the_gone();
+        while self.waiting.front().is_some_and(|oldest| oldest.call.is_closed()) {
+            self.waiting.pop_front();
+        }
         let is_late = self.waiting.front().is_some_and(|oldest| oldest.since.elapsed() > self.patience);
         if is_late { self.waiting.pop_back() } else { self.waiting.pop_front() }
     }

@@ -40,8 +40,17 @@ impl Kept {
     /// Opens the folder, and gives what is in it.
     ///
     /// # Errors
-    /// When the folder cannot be read, or what is in it is damaged.
+    /// When the folder cannot be read, what is in it is damaged, or a version before this one left payments in files:
+    /// they were answered, and only that version can send them.
     pub fn open(folder: &Path) -> io::Result<(Self, Vec<Entry>)> {
+        let left = of_before(folder)?;
+        if left > 0 {
+            let folder = folder.display();
+            return Err(io::Error::other(format!(
+                "{folder}: {left} payments that the version before this one answered and did not record; run that \
+                 version until tripline_rest_unrecorded is 0"
+            )));
+        }
         let db = Database::builder(folder).worker_threads(1).cache_size(1 << 20).open();
         let db = db.map_err(io::Error::other)?;
         let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
@@ -98,6 +107,16 @@ impl Kept {
     }
 }
 
+/// Payments of a version that kept each in a file.
+fn of_before(folder: &Path) -> io::Result<usize> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        entries => entries?,
+    };
+    let paths = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+    Ok(paths.iter().filter(|path| path.extension().is_some_and(|end| end == "payment")).count())
+}
+
 fn encode(entry: &Entry) -> Vec<u8> {
     let mut bytes = Vec::new();
     let parts = [entry.decision_id.as_bytes(), &entry.key, &entry.value, &entry.decision];
@@ -143,5 +162,13 @@ mod tests {
         kept.entries.insert("dec_d", b"\x05torn").unwrap();
         drop(kept);
         assert!(Kept::open(folder.path()).is_err(), "damage is said, not passed over");
+    }
+
+    #[test]
+    fn payments_in_the_files_of_a_version_before_are_not_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("dec_a.payment"), b"record").unwrap();
+        let error = Kept::open(folder.path()).err().unwrap().to_string();
+        assert!(error.contains(": 1 payments that the version before this one answered"), "{error}");
     }
 }

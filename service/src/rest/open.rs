@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use rand::RngExt;
-use schemas::codec::{Aliases, PaymentDecoder, check_schema, unframe};
+use schemas::codec::{PaymentDecoder, unframe};
 use schemas::payment::Payment;
 use tokio::runtime::Handle;
 
@@ -176,11 +176,7 @@ async fn decoded(setup: &Setup, client: &RegistryClient, entry: &Entry) -> Optio
             }
         }
     };
-    let schema = check_schema(&text).ok()?;
-    let mut aliases = Aliases::new();
-    aliases.learn(&schema);
-    let decoder = PaymentDecoder::new(Arc::clone(&setup.config.mapping), &schema, &aliases).ok()?;
-    decoder.decode(body).ok()
+    PaymentDecoder::of_schema(Arc::clone(&setup.config.mapping), &text).ok()?.decode(body).ok()
 }
 
 /// The key in a file, which is made at the first start: whoever may read the store's folder may seal.

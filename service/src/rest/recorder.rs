@@ -1,7 +1,7 @@
 //! The recorder: puts what was decided for a caller into the topic of payments, and labels into theirs.
 //!
 //! An idempotent producer that never gives a record up. A caller waits for the acknowledgement as long as his deadline
-//! allows; what comes later is kept in a file until it is there. While the brokers do not answer nobody waits for them.
+//! allows; what comes later is kept on disk until it is there. While the brokers do not answer nobody waits for them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -62,7 +62,7 @@ impl Recorder {
         })
     }
 
-    /// Records that the brokers do not have yet and that are in files.
+    /// Records that the brokers do not have yet and that are kept on disk.
     pub fn kept(&self) -> usize {
         self.kept.len()
     }

@@ -16,7 +16,7 @@ use models::Model;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
-use schemas::codec::{Aliases, PaymentDecoder, check_schema, unframe};
+use schemas::codec::{PaymentDecoder, unframe};
 use schemas::decision::Decision;
 use schemas::payment::Payment;
 use schemas::value::FeatureValue;
@@ -166,11 +166,7 @@ impl Rest {
         let value = value.await.ok().flatten()?;
         let (id, body) = unframe(&value).ok()?;
         let Answer::Text(text) = self.registry.ask(id).await else { return None };
-        let schema = check_schema(&text).ok()?;
-        let mut aliases = Aliases::new();
-        aliases.learn(&schema);
-        let payment =
-            PaymentDecoder::new(Arc::clone(&self.mapping), &schema, &aliases).ok()?.decode(body).ok()?;
+        let payment = PaymentDecoder::of_schema(Arc::clone(&self.mapping), &text).ok()?.decode(body).ok()?;
         (*payment.transaction_id == *recorded.transaction_id).then_some(payment)
     }
 }

@@ -24,7 +24,6 @@ use crate::access::Who;
 use crate::emit::is_traceparent;
 use crate::http::answer::{Code, Fault, Problem};
 use crate::http::request::{BODY_BYTES, body, is_json};
-use crate::telemetry::RestOutcome;
 
 /// Where a payment is sent to.
 pub const SCORE_PATH: &str = "/v1/score";
@@ -225,7 +224,7 @@ fn trace(terms: &Terms, told: &Told) -> Option<HeaderValue> {
 }
 
 fn overloaded(rest: &Rest) -> Problem {
-    rest.telemetry.answered(RestOutcome::Overloaded, 0);
+    rest.telemetry.overloaded();
     Problem::of(Code::Overloaded).retry_after(1)
 }
 

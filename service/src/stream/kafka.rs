@@ -91,10 +91,12 @@ impl KafkaOptions {
             .set("queued.min.messages", "20000")
             // At its default of a second it holds a consumer to 27 k records a second.
             .set("fetch.queue.backoff.ms", "20")
-            // Brokers answer after this time or with so much: an answer for each record costs them, and us, more than
-            // the record.
-            .set("fetch.min.bytes", "262144")
             .set("fetch.wait.max.ms", "5");
+        if !self.properties.contains_key("fetch.wait.max.ms") {
+            // Brokers answer after that time or with so much: an answer for each record costs them, and us, more than the
+            // record. Where a user says how long, it is as he says, and the first record is answered at once.
+            config.set("fetch.min.bytes", "262144");
+        }
         self.with_own(config)
     }
 

@@ -366,3 +366,45 @@ fn all_stand(world: &World, process: Process, told: &[Told]) {
         told.len()
     );
 }
+
+#[test]
+fn i16_a_full_door_says_so_to_anybody_before_it_looks_at_keys() {
+    if crate::fast() {
+        return;
+    }
+    let world = crate::queue::world("full");
+    let mut process = world.serve(&["rest.in_flight=1", "rest.waiting=0"], &[]);
+    let base = address(&process);
+    open(&base, &World::key(), &crate::openapi::payment("dry"));
+    let client = harness::caller::client();
+    let stranger = || {
+        let answer = client.post(format!("http://{base}/v1/score")).body("{}").send().unwrap();
+        let retry = answer.headers().get("retry-after").map(|value| value.to_str().unwrap().to_owned());
+        let status = answer.status().as_u16();
+        (status, answer.json::<Value>().unwrap()["code"].as_str().unwrap().to_owned(), retry)
+    };
+    assert_eq!(stranger(), (401, "unauthenticated".to_owned(), None));
+    // The only place is held by one whose body does not come.
+    let mut slow = std::net::TcpStream::connect(&base).unwrap();
+    let head = format!(
+        "POST /v1/score HTTP/1.1\r\nhost: {base}\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
+         content-length: 100\r\n\r\n{{",
+        World::key()
+    );
+    std::io::Write::write_all(&mut slow, head.as_bytes()).unwrap();
+    let full = (503, "overloaded".to_owned(), Some("1".to_owned()));
+    harness::process::until("the door is full", Duration::from_secs(3), || stranger() == full);
+    let metrics = client
+        .get(format!("http://{base}/metrics"))
+        .bearer_auth(World::key())
+        .send()
+        .unwrap()
+        .text()
+        .unwrap();
+    let counted = metrics.lines().find(|line| line.contains("outcome=\"overloaded\"")).unwrap();
+    assert!(!counted.ends_with(" 0"), "{counted}");
+    drop(slow);
+    harness::process::until("there is room again", Duration::from_secs(10), || stranger().0 == 401);
+    process.signal("TERM");
+    assert!(process.wait(Duration::from_secs(10)).success(), "{}", process.log_tail());
+}

@@ -15,7 +15,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
-use queue::{Change, Queue, Session, Token};
+use queue::{CHANGES_AT_ONCE, Change, Queue, Session, Token};
 use tokio::runtime::Handle;
 use tokio::sync::broadcast;
 
@@ -230,6 +230,7 @@ impl News {
         let (mut from_ms, mut past) = (self.since_ms - SLOWEST_MS, String::new());
         while let Ok(changes) = bounded(queue.changes(from_ms, &past)).await {
             let Some(last) = changes.last() else { break };
+            let is_all = changes.len() < CHANGES_AT_ONCE;
             (from_ms, past) = (last.changed_ms, last.alert_id.clone());
             self.since_ms = self.since_ms.max(from_ms);
             for change in changes {
@@ -237,6 +238,9 @@ impl News {
                     // An error: the last listener has left meanwhile.
                     let _ = desk.changes.send(change);
                 }
+            }
+            if is_all {
+                break;
             }
         }
         if self.told.len() > 10_000 {

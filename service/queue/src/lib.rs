@@ -43,7 +43,7 @@ pub use error::QueueError;
 pub use figures::Figures;
 pub use filter::SavedFilter;
 pub use intake::{Span, Taken};
-pub use list::{Change, ListOrder, ListPage, ListQuery, Which};
+pub use list::{CHANGES_AT_ONCE, Change, ListOrder, ListPage, ListQuery, Which};
 pub use outbox::{Effect, OutboxRow};
 pub use rules::{LabelClock, Rules};
 pub use session::{Attempt, Session, SignIn, Token};

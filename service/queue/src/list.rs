@@ -298,7 +298,12 @@ impl Queue {
     /// # Errors
     /// See [`QueueError`].
     pub async fn changes(&self, since_ms: i64, past: &str) -> Result<Vec<Change>, QueueError> {
-        let rows = sqlx::query(CHANGES).bind(since_ms).bind(past).fetch_all(&self.pool).await?;
+        let rows = sqlx::query(CHANGES)
+            .bind(since_ms)
+            .bind(past)
+            .bind(CHANGES_AT_ONCE as i64)
+            .fetch_all(&self.pool)
+            .await?;
         let change = |row: &AnyRow| {
             let (alert_id, version) = (row.try_get("alert_id")?, row.try_get("version")?);
             Ok(Change { alert_id, version, changed_ms: row.try_get("changed_at")? })
@@ -335,8 +340,11 @@ pub(crate) const BY_KEY: &str = "SELECT * FROM alerts WHERE alert_id IN (SELECT 
     JOIN hits h ON h.hit_id = e.hit_id WHERE e.entity_key >= $1 AND e.entity_key < $2 LIMIT 2000) \
     ORDER BY opened_at DESC, alert_id LIMIT 200";
 
+/// Most changes that are told at once; after so many there may be more.
+pub const CHANGES_AT_ONCE: usize = 1_000;
+
 pub(crate) const CHANGES: &str = "SELECT alert_id, version, changed_at FROM alerts WHERE changed_at >= $1 \
-    AND (changed_at > $1 OR alert_id > $2) ORDER BY changed_at, alert_id LIMIT 1000";
+    AND (changed_at > $1 OR alert_id > $2) ORDER BY changed_at, alert_id LIMIT $3";
 
 pub(crate) const LABELS_OF_ALERT: &str = "SELECT transaction_id, body, leaves_at, sent_at, applied_at FROM outbox \
     WHERE alert_id = $1 AND kind = 'label' ORDER BY seq";

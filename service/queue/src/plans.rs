@@ -158,7 +158,7 @@ fn others(dialect: Dialect) -> Vec<Case> {
         case("search by key", list::BY_KEY, &[Text("card-77"), Text("card-77\u{10ffff}")]),
         case("hits of an alert", list::HITS_OF_ALERT, &[Text("alr_7"), Whole(200)]),
         case("labels of an alert", list::LABELS_OF_ALERT, &[Text("alr_7")]),
-        case("changes", list::CHANGES, &[Whole(NOW - 60_000), Text("alr-5")]),
+        case("changes", list::CHANGES, &[Whole(NOW - 60_000), Text("alr-5"), Whole(1_000)]),
         case("asleep", claim::ASLEEP, &[Whole(NOW)]),
         case("outbox", outbox::DUE, &[Whole(NOW), Whole(200)]),
         case("outbox depth", outbox::DEPTH, &[]),

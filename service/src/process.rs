@@ -35,7 +35,7 @@ use crate::registry::client::{RegistryClient, RegistrySource};
 use crate::rest::{Opening, Rest};
 use crate::stream::line::Watch;
 use crate::telemetry::{Board, Health, Part, Reporter, Standing, Telemetry, log};
-use crate::turn::Turn;
+use crate::turn::{self, Turn};
 use crate::worker::{self, Drained, Phase, Worker};
 
 /// Told once where the page is, with what the telemetry will know.
@@ -73,6 +73,7 @@ pub fn run(setup: Setup, runtime: &Runtime, extras: Extras) -> Result<Reporter, 
     let logging = setup.config.log;
     // A second start is the demo's or a test's: the first log goes on.
     let _ = log::start(logging.format, &logging.level.to_string().to_lowercase());
+    turn::say_whether_callers_go_first();
     let kafka = &setup.config.kafka;
     let reporter = Reporter {
         telemetry: Arc::new(Telemetry::new([kafka.transactions.clone(), kafka.labels.clone()])),

@@ -9,7 +9,6 @@
 
 use std::io;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
 
 use rustix::process::{getpriority_process, setpriority_process};
@@ -33,15 +32,15 @@ impl Turn {
         }
     }
 
-    /// From now on this thread, and what it starts, has this turn.
+    /// From now on this thread, and what it starts, has this turn, if the process may.
     pub fn take(self) {
-        // On Linux a thread has a niceness of its own, and "the process 0" is the calling thread.
-        let set = setpriority_process(None, (base() + self.step()).clamp(-20, 19));
-        if let Err(error) = set
-            && !SAID.swap(true, Ordering::Relaxed)
-        {
-            tracing::info!(turn = ?self, %error, "threads that answer callers do not go first");
-        }
+        // One that may not is said once, by `say_whether_callers_go_first`.
+        let _ = self.set();
+    }
+
+    /// On Linux a thread has a niceness of its own, and "the process 0" is the calling thread.
+    fn set(self) -> rustix::io::Result<()> {
+        setpriority_process(None, (base() + self.step()).clamp(-20, 19))
     }
 
     /// A thread with this turn.
@@ -66,8 +65,16 @@ fn base() -> i32 {
     *BASE.get_or_init(|| getpriority_process(None).unwrap_or(0))
 }
 
-/// Whether it was said that a priority stays.
-static SAID: AtomicBool = AtomicBool::new(false);
+/// Tries it on a thread that ends, and says in the log when it may not be: threads come before the log does.
+pub fn say_whether_callers_go_first() {
+    let tried = std::thread::spawn(|| Turn::First.set()).join();
+    if let Ok(Err(error)) = tried {
+        tracing::info!(
+            %error,
+            "threads that answer callers go with the others: CAP_SYS_NICE, or LimitNICE=-5, would put them first"
+        );
+    }
+}
 
 /// The runtime of the doors, on threads that go first.
 ///

@@ -119,9 +119,10 @@ impl<'a> Comparer<'a> {
             let Some(model) = self.again.model(&id) else { continue };
             let own: Vec<usize> =
                 (0..all.len()).filter(|at| all[*at].decision.model.as_ref() == Some(&id)).collect();
-            let vectors = Distinct::of(own.iter().map(|at| &all[*at]), self.definitions.features.len());
-            let found = score_all(&model, vectors.rows.iter().cloned());
-            for (at, [as_of_log, recorded, by_event_time]) in own.into_iter().zip(vectors.places) {
+            let width = self.definitions.features.len();
+            let Distinct { rows, places } = Distinct::of(own.iter().map(|at| &all[*at]), width);
+            let found = score_all(&model, rows.into_iter());
+            for (at, [as_of_log, recorded, by_event_time]) in own.into_iter().zip(places) {
                 let score = |place: Option<usize>| place.and_then(|place| found[place]);
                 scores[at] = Scores {
                     as_of_log: score(as_of_log),

@@ -29,6 +29,19 @@ pub fn masked(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Whether the text is, or contains, what [`masked`] leaves of a card number: six digits, stars, four digits.
+pub fn is_masked(text: &str) -> bool {
+    let plain: Vec<u8> = text.bytes().filter(|byte| !matches!(byte, b' ' | b'-')).collect();
+    let digits = |range: &[u8]| range.iter().all(u8::is_ascii_digit);
+    (3..=9).any(|stars| {
+        plain.windows(6 + stars + 4).any(|window| {
+            let (first, rest) = window.split_at(6);
+            let (middle, last) = rest.split_at(stars);
+            digits(first) && middle.iter().all(|byte| *byte == b'*') && digits(last)
+        })
+    })
+}
+
 /// Places of the digits from `start` on, single spaces and dashes between digits skipped, and where it ends.
 fn digit_run(bytes: &[u8], start: usize) -> (Vec<usize>, usize) {
     let mut digits = Vec::with_capacity(19);
@@ -66,6 +79,10 @@ mod tests {
     fn card_numbers_are_masked_and_nothing_else() {
         assert_eq!(masked("4111111111111111"), "411111******1111");
         assert_eq!(masked("card 4111 1111-1111 1111 x"), "card 4111 11**-**** 1111 x");
+        for number in ["4111111111111111", "card 4111 1111-1111 1111 x", "x4222222222222"] {
+            assert!(is_masked(&masked(number)) && !is_masked(number), "{number}");
+        }
+        assert!(!is_masked("card_***") && !is_masked("123456**1234"), "two stars are no card number's");
         for same in ["4111111111111112", "123456789012", "card_1f3a9c", "", "12345678901234567890"] {
             assert_eq!(masked(same), same);
         }

@@ -114,7 +114,18 @@ impl Queue {
         write.ended(actor, "set_password", name, done.rows_affected(), now_ms).await
     }
 
-    /// Lets somebody in no more; all sessions of the account end.
+    /// Whether somebody of this name can work alerts: has an account that is not disabled, or is signed in.
+    pub(crate) async fn is_somebody(&self, name: &str, now_ms: i64) -> Result<bool, QueueError> {
+        if name.is_empty() || name.contains('\0') {
+            return Ok(false);
+        }
+        let text = "SELECT name FROM accounts WHERE name = $1 AND disabled = 0 \
+                    UNION SELECT subject FROM sessions WHERE subject = $1 AND roles IS NOT NULL AND ends_at > $2";
+        let found = sqlx::query(text).bind(name).bind(now_ms).fetch_optional(&self.pool).await?;
+        Ok(found.is_some())
+    }
+
+    /// Lets somebody in no more; all sessions of the account end, and what it held or was given is anybody's.
     ///
     /// # Errors
     /// See [`QueueError`].
@@ -122,6 +133,9 @@ impl Queue {
         let mut write = self.write().await?;
         let text = "UPDATE accounts SET disabled = 1 WHERE name = $1";
         let done = sqlx::query(text).bind(name).execute(write.connection()).await?;
+        if done.rows_affected() > 0 {
+            write.freed(name, now_ms).await?;
+        }
         write.ended(actor, "disable_account", name, done.rows_affected(), now_ms).await
     }
 
@@ -161,6 +175,30 @@ impl Queue {
 }
 
 impl Write {
+    /// What somebody held or was given is anybody's. Locked in the order of bulk actions first.
+    async fn freed(&mut self, name: &str, now_ms: i64) -> Result<(), QueueError> {
+        let theirs = self.pick(
+            "SELECT alert_id FROM alerts WHERE state <> 'resolved' AND (assignee = $1 OR holder = $1) ORDER BY alert_id",
+            "SELECT alert_id FROM alerts WHERE state <> 'resolved' AND (assignee = $1 OR holder = $1) ORDER BY alert_id \
+             FOR UPDATE",
+        );
+        let rows = sqlx::query(theirs).bind(name).fetch_all(self.connection()).await?;
+        for row in rows {
+            sqlx::query(
+                "UPDATE alerts SET version = version + 1, changed_at = $3, action_id = NULL, undo_until = NULL, \
+                 assignee = CASE WHEN assignee = $2 THEN NULL ELSE assignee END, \
+                 lease_until = CASE WHEN holder = $2 THEN 0 ELSE lease_until END, \
+                 holder = CASE WHEN holder = $2 THEN NULL ELSE holder END WHERE alert_id = $1",
+            )
+            .bind(row.try_get::<String, _>("alert_id")?)
+            .bind(name)
+            .bind(now_ms)
+            .execute(self.connection())
+            .await?;
+        }
+        Ok(())
+    }
+
     /// Ends the sessions of an account that was changed, and writes it down.
     async fn ended(
         mut self,

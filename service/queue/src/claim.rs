@@ -115,6 +115,10 @@ impl Queue {
         draft: Option<&str>,
         now_ms: i64,
     ) -> Result<Alert, QueueError> {
+        if draft.is_some_and(|draft| draft.contains('\0')) {
+            let expected = "a text without U+0000".to_owned();
+            return Err(QueueError::Invalid { field: "draft", expected });
+        }
         let mut write = self.write().await?;
         if let Some(draft) = draft {
             let draft: String = draft.chars().take(TEXT).collect();
@@ -175,8 +179,11 @@ impl Queue {
         to: Assignee<'_>,
         now_ms: i64,
     ) -> Result<Alert, QueueError> {
-        if to.is_some_and(|to| to.is_empty() || to.len() > 64) {
-            return Err(QueueError::Invalid { field: "to", expected: "a name, or null".to_owned() });
+        if let Some(to) = to.filter(|to| *to != seat.name)
+            && !self.is_somebody(to, now_ms).await?
+        {
+            let expected = "somebody who may sign in, or null".to_owned();
+            return Err(QueueError::Invalid { field: "to", expected });
         }
         let named = Named { action: "assign", detail: json!({ "to": to }), undoable: true };
         let change = |_: &AlertRow, standing: &mut Standing| {

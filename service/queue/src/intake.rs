@@ -64,12 +64,17 @@ impl Queue {
         if let Some(next) = write.moved(span).await? {
             return Ok(Taken::Elsewhere(next));
         }
-        let mut touched = BTreeSet::new();
-        for alert in alerts {
+        let stored = alerts.iter().map(|alert| {
             let mut alert = alert.clone();
             alert.transaction_id = storable(&alert.transaction_id);
             alert.entities.iter_mut().for_each(|one| one.key = storable(&one.key));
-            touched.extend(write.hit(&alert, &self.rules().entity, now_ms).await?);
+            alert
+        });
+        let (stored, entity) = (stored.collect::<Vec<_>>(), &self.rules().entity);
+        write.lock_open(&stored, entity).await?;
+        let mut touched = BTreeSet::new();
+        for alert in &stored {
+            touched.extend(write.hit(alert, entity, now_ms).await?);
         }
         for id in touched {
             write.refresh(&id, self.rules(), News::Hit, now_ms).await?;
@@ -110,9 +115,28 @@ fn storable(text: &str) -> String {
     text.replace('\0', "\u{2400}")
 }
 
+/// The open alert of an entity and rule: to look, and to lock it in Postgres.
+const OPEN: [&str; 2] = [
+    "SELECT alert_id FROM alerts WHERE entity = $1 AND entity_key = $2 AND rule = $3 AND state <> 'resolved'",
+    "SELECT alert_id FROM alerts WHERE entity = $1 AND entity_key = $2 AND rule = $3 AND state <> 'resolved' FOR UPDATE",
+];
+
+/// Whose alert it is: the configured entity, else the payment's first, else the payment itself.
+fn subject<'a>(alert: &'a Alert, entity: &str) -> (&'a str, &'a str) {
+    let chosen = alert.entities.iter().find(|one| *one.entity == *entity).or(alert.entities.first());
+    chosen
+        .map_or(("transaction", alert.transaction_id.as_str()), |one| (one.entity.as_str(), one.key.as_str()))
+}
+
 impl Write {
     /// Moves the offset on; the one that is there if it is not the one that was thought.
     async fn moved(&mut self, span: &Span<'_>) -> Result<Option<i64>, QueueError> {
+        // A hit and the label of its payment that are taken in at the same moment would not see each other: in Postgres, too,
+        // one at a time, until the end of the transaction.
+        if !self.is_alone() {
+            let text = "LOCK TABLE offsets IN SHARE ROW EXCLUSIVE MODE";
+            sqlx::query(text).execute(self.connection()).await?;
+        }
         let part = i64::from(span.partition);
         let done = match span.from {
             None => {
@@ -139,21 +163,34 @@ impl Write {
         row.map_or(Ok(Some(0)), |row| Ok(Some(row.try_get("next")?)))
     }
 
+    /// Locks the open alerts that hits come on in the order of bulk actions, so that neither waits for the other's. One that
+    /// is opened by another meanwhile is locked with its hit.
+    async fn lock_open(&mut self, alerts: &[Alert], entity: &str) -> Result<(), QueueError> {
+        if self.is_alone() {
+            return Ok(());
+        }
+        let mut ids: BTreeSet<String> = BTreeSet::new();
+        for alert in alerts {
+            let (entity, key) = subject(alert, entity);
+            let open = sqlx::query(OPEN[0]).bind(entity).bind(key).bind(alert.rule.as_str());
+            if let Some(row) = open.fetch_optional(self.connection()).await? {
+                ids.insert(row.try_get("alert_id")?);
+            }
+        }
+        for id in ids {
+            self.locked(&id).await?;
+        }
+        Ok(())
+    }
+
     /// Adds a hit; the alert that it is on, unless it was in already.
     async fn hit(&mut self, alert: &Alert, entity: &str, now_ms: i64) -> Result<Option<String>, QueueError> {
         let known = sqlx::query("SELECT hit_id FROM hits WHERE hit_id = $1").bind(&alert.alert_id);
         if known.fetch_optional(self.connection()).await?.is_some() {
             return Ok(None);
         }
-        let chosen = alert.entities.iter().find(|one| *one.entity == *entity).or(alert.entities.first());
-        let (entity, key) = chosen.map_or(("transaction", alert.transaction_id.as_str()), |one| {
-            (one.entity.as_str(), one.key.as_str())
-        });
-        let open = self.pick(
-            "SELECT alert_id FROM alerts WHERE entity = $1 AND entity_key = $2 AND rule = $3 AND state <> 'resolved'",
-            "SELECT alert_id FROM alerts WHERE entity = $1 AND entity_key = $2 AND rule = $3 AND state <> 'resolved' \
-             FOR UPDATE",
-        );
+        let (entity, key) = subject(alert, entity);
+        let open = self.pick(OPEN[0], OPEN[1]);
         let open = sqlx::query(open).bind(entity).bind(key).bind(alert.rule.as_str());
         let id = match open.fetch_optional(self.connection()).await? {
             Some(row) => row.try_get("alert_id")?,

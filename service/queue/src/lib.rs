@@ -44,7 +44,7 @@ pub use figures::Figures;
 pub use filter::SavedFilter;
 pub use intake::{Span, Taken};
 pub use list::{CHANGES_AT_ONCE, Change, ListOrder, ListPage, ListQuery, Which};
-pub use outbox::{Effect, OutboxRow};
+pub use outbox::{Effect, EffectKind, OutboxRow};
 pub use rules::{LabelClock, Rules};
 pub use session::{Attempt, Session, SignIn, Token};
 pub use store::Queue;

@@ -116,6 +116,8 @@ pub struct ListQuery {
     pub min_loss_minor: Option<i64>,
     /// An alert's, decision's or payment's id, or a key of any entity, whole or its beginning (at least 3 characters).
     pub text: Option<String>,
+    /// Keys are searched for whole only: for whoever may not see them, and could find them out letter by letter.
+    pub whole_keys: bool,
     /// Where the page before ended.
     pub cursor: Option<String>,
     /// Most alerts, 1 to 200.
@@ -205,7 +207,7 @@ impl Queue {
     /// See [`QueueError`].
     pub async fn list(&self, seat: Seat<'_>, query: &ListQuery, now_ms: i64) -> Result<ListPage, QueueError> {
         if let Some(text) = &query.text {
-            let alerts = self.search(text.trim(), now_ms).await?;
+            let alerts = self.search(text.trim(), query.whole_keys, now_ms).await?;
             return Ok(ListPage { alerts, next: None });
         }
         let (order, limit) = (Order::of(query), query.limit.clamp(1, 200));
@@ -230,10 +232,11 @@ impl Queue {
     }
 
     /// Alerts of an id, or of a key that begins so; the last first.
-    async fn search(&self, text: &str, now_ms: i64) -> Result<Vec<Alert>, QueueError> {
+    async fn search(&self, text: &str, whole: bool, now_ms: i64) -> Result<Vec<Alert>, QueueError> {
         let mut rows = sqlx::query(BY_ID).bind(text).fetch_all(&self.pool).await?;
         if rows.is_empty() && text.chars().count() >= PREFIX {
-            let end = format!("{text}\u{10ffff}");
+            // The first text behind this one alone, or behind all that begin with it.
+            let end = format!("{text}{}", if whole { '\u{1}' } else { '\u{10ffff}' });
             rows = sqlx::query(BY_KEY).bind(text).bind(end).fetch_all(&self.pool).await?;
         }
         rows.iter().map(|row| standing::alert(row, now_ms)).collect()

@@ -32,11 +32,34 @@ pub enum Effect {
     },
 }
 
+/// Which of them: each kind goes its own way, so that what one waits for does not hold up the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EffectKind {
+    /// Labels.
+    Label,
+    /// Entries of the block list.
+    Block,
+}
+
+impl EffectKind {
+    /// Both.
+    pub const ALL: [EffectKind; 2] = [EffectKind::Label, EffectKind::Block];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            EffectKind::Label => "label",
+            EffectKind::Block => "block",
+        }
+    }
+}
+
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxRow {
     /// Its number: to be told when it is done.
     pub seq: i64,
+    /// The alert whose verdict it follows from.
+    pub alert_id: String,
     /// What.
     pub effect: Effect,
 }
@@ -64,7 +87,7 @@ fn effect(row: &AnyRow) -> Result<OutboxRow, QueueError> {
         },
         _ => return Err(damaged()),
     };
-    Ok(OutboxRow { seq: row.try_get("seq")?, effect })
+    Ok(OutboxRow { seq: row.try_get("seq")?, alert_id: row.try_get("alert_id")?, effect })
 }
 
 impl Write {
@@ -84,12 +107,14 @@ impl Write {
         let first = row.try_get::<i64, _>("outbox_next")? - effects.len() as i64;
         for (seq, effect) in (first..).zip(effects) {
             let (kind, transaction_id, body) = match effect {
-                Effect::Label { transaction_id, fraud, label_ms } => {
-                    ("label", Some(transaction_id.as_str()), label_body(transaction_id, *fraud, *label_ms))
-                }
+                Effect::Label { transaction_id, fraud, label_ms } => (
+                    EffectKind::Label,
+                    Some(transaction_id.as_str()),
+                    label_body(transaction_id, *fraud, *label_ms),
+                ),
                 Effect::Block { entity, key, owner, reason } => {
                     let body = json!({ "entity": entity, "key": key, "owner": owner, "reason": reason });
-                    ("block", None, body.to_string())
+                    (EffectKind::Block, None, body.to_string())
                 }
             };
             sqlx::query(
@@ -99,7 +124,7 @@ impl Write {
             .bind(seq)
             .bind(action_id)
             .bind(alert_id)
-            .bind(kind)
+            .bind(kind.as_str())
             .bind(transaction_id)
             .bind(body)
             .bind(leaves_ms)
@@ -110,20 +135,26 @@ impl Write {
     }
 }
 
-pub(crate) const DUE: &str = "SELECT seq, kind, body, leaving FROM outbox \
-    WHERE sent_at IS NULL AND leaves_at <= $1 ORDER BY leaves_at, seq LIMIT $2";
+pub(crate) const DUE: &str = "SELECT seq, alert_id, kind, body FROM outbox \
+    WHERE sent_at IS NULL AND leaves_at <= $1 AND kind = $3 ORDER BY leaves_at, seq LIMIT $2";
 
 pub(crate) const DEPTH: &str =
     "SELECT COUNT(*) AS waiting, MIN(leaves_at) AS oldest FROM outbox WHERE sent_at IS NULL";
 
 impl Queue {
-    /// What is to be done by now, in order; at most `limit`. From here on it cannot be taken back. What was given out
+    /// What of a kind is to be done by now, in order; at most `limit`. From here on it cannot be taken back. What was given out
     /// and not told to be sent is given out again.
     ///
     /// # Errors
     /// See [`QueueError`].
-    pub async fn outbox(&self, limit: usize, now_ms: i64) -> Result<Vec<OutboxRow>, QueueError> {
-        let due = sqlx::query(DUE).bind(now_ms).bind(limit as i64).fetch_all(&self.pool).await?;
+    pub async fn outbox(
+        &self,
+        kind: EffectKind,
+        limit: usize,
+        now_ms: i64,
+    ) -> Result<Vec<OutboxRow>, QueueError> {
+        let due = sqlx::query(DUE).bind(now_ms).bind(limit as i64).bind(kind.as_str());
+        let due = due.fetch_all(&self.pool).await?;
         if due.is_empty() {
             return Ok(Vec::new());
         }

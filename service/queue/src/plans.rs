@@ -160,7 +160,7 @@ fn others(dialect: Dialect) -> Vec<Case> {
         case("labels of an alert", list::LABELS_OF_ALERT, &[Text("alr_7")]),
         case("changes", list::CHANGES, &[Whole(NOW - 60_000), Text("alr-5"), Whole(1_000)]),
         case("asleep", claim::ASLEEP, &[Whole(NOW)]),
-        case("outbox", outbox::DUE, &[Whole(NOW), Whole(200)]),
+        case("outbox", outbox::DUE, &[Whole(NOW), Whole(200), Text("label")]),
         case("outbox depth", outbox::DEPTH, &[]),
         case("open alerts", figures::OPEN, &[]),
         case("dashboard", dashboard::OPEN, &[Whole(NOW)]),

@@ -1,5 +1,7 @@
 //! What the config says of the queue.
 
+use schemas::sensitive::is_masked;
+
 /// From when on an analyst's verdict is known, in event time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LabelClock {
@@ -15,6 +17,8 @@ pub enum LabelClock {
 pub struct Rules {
     /// The entity whose alerts are one: a name of the features file, such as `card`.
     pub entity: String,
+    /// The entities whose keys the block list takes.
+    pub blockable: Vec<String>,
     /// How long an alert may wait.
     pub due_ms: i64,
     /// How long one may wait whose payment is on hold.
@@ -48,6 +52,7 @@ impl Default for Rules {
         const MINUTE: i64 = 60_000;
         Self {
             entity: "card".to_owned(),
+            blockable: vec!["card".to_owned()],
             due_ms: 24 * 60 * MINUTE,
             due_hold_ms: 30 * MINUTE,
             half_life_ms: 7 * 24 * 60 * MINUTE,
@@ -62,5 +67,22 @@ impl Default for Rules {
             lockout_ms: 15 * MINUTE,
             max_bytes: None,
         }
+    }
+}
+
+impl Rules {
+    /// Whether a block of this key could match a payment; why not.
+    ///
+    /// # Errors
+    /// Why not, to be read by whoever asked for it.
+    pub fn can_block(&self, entity: &str, key: &str) -> Result<(), &'static str> {
+        if !self.blockable.iter().any(|one| one == entity) {
+            return Err("the block list does not take an entity of this kind");
+        }
+        // What is here of a card number that came unmasked is not the number: an entry of it would match nothing.
+        if is_masked(key) {
+            return Err("this key was masked before it came here; block it at its issuer, or over /v1/lists");
+        }
+        Ok(())
     }
 }

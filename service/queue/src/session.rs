@@ -98,12 +98,14 @@ impl Queue {
     /// # Errors
     /// See [`QueueError`]; `Unavailable` too when too many sign in at once.
     pub async fn sign_in(&self, attempt: Attempt<'_>, now_ms: i64) -> Result<SignIn, QueueError> {
-        let known = self.known(attempt.name).await?;
+        // No account has such a name, and Postgres would not be asked for it.
+        let known = if attempt.name.contains('\0') { None } else { self.known(attempt.name).await? };
+        let hash = known.as_ref().map_or(NOBODY, |known| known.hash.as_str());
+        let is_right = self.is_password(attempt.password, hash).await?;
+        // Not before: a locked account is not to be told from none by the time that it takes.
         if let Some(known) = known.as_ref().filter(|known| known.locked_until_ms > now_ms) {
             return Ok(SignIn::Locked { until_ms: known.locked_until_ms });
         }
-        let hash = known.as_ref().map_or(NOBODY, |known| known.hash.as_str());
-        let is_right = self.is_password(attempt.password, hash).await?;
         match known.filter(|known| is_right && !known.disabled) {
             Some(known) => {
                 let (token, session) = self.begin(attempt.name, Roles::Account(known.roles), now_ms).await?;
@@ -232,6 +234,7 @@ impl Queue {
 
     /// Counts a failure; the account of the name, if there is one, is locked when there were too many in a row.
     async fn failed(&self, name: &str, now_ms: i64) -> Result<SignIn, QueueError> {
+        let name = if name.contains('\0') { "" } else { name };
         let mut write = self.write().await?;
         let row = sqlx::query(
             "UPDATE accounts SET failures = failures + 1, locked_until = CASE WHEN failures + 1 >= $2 THEN $3 ELSE 0 END \

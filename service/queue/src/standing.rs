@@ -152,6 +152,10 @@ pub(crate) fn alert(row: &AnyRow, now_ms: i64) -> Result<Alert, QueueError> {
 impl Write {
     /// The row of an alert, nobody else's until the end of the transaction.
     pub(crate) async fn locked(&mut self, id: &str) -> Result<AlertRow, QueueError> {
+        // Postgres would not even be asked.
+        if id.contains('\0') {
+            return Err(QueueError::NotFound);
+        }
         let text = self.pick(
             "SELECT * FROM alerts WHERE alert_id = $1",
             "SELECT * FROM alerts WHERE alert_id = $1 FOR UPDATE",

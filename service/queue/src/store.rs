@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
 use sqlx::any::{AnyPoolOptions, install_default_drivers};
 use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Connection, Executor, Transaction};
 use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore};
@@ -104,7 +105,7 @@ impl Queue {
             .await?;
         let text = "INSERT INTO drafts (alert_id, author, text, at) VALUES ('', '', $1, 0) \
                     ON CONFLICT (alert_id, author) DO UPDATE SET text = excluded.text";
-        sqlx::query(text).bind("x".repeat(PROBE_BYTES)).execute(write.connection()).await?;
+        sqlx::query(text).bind(bulk()).execute(write.connection()).await?;
         sqlx::query("DELETE FROM drafts WHERE alert_id = ''").execute(write.connection()).await?;
         write.commit().await
     }
@@ -139,6 +140,11 @@ impl Write {
         }
     }
 
+    /// Whether nobody else writes meanwhile: SQLite has one writer, Postgres locks rows.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.dialect == Dialect::Sqlite
+    }
+
     /// Makes it so.
     pub(crate) async fn commit(self) -> Result<(), QueueError> {
         self.tx.commit().await.map_err(|error| match error {
@@ -159,8 +165,10 @@ const SETTINGS: &str = "SET lock_timeout = '3s'";
 /// A page of SQLite, since 2016.
 const PAGE_BYTES: u64 = 4_096;
 
-/// More than a page, so that a probe needs room.
-const PROBE_BYTES: usize = 16 << 10;
+/// A text of 16 KiB, more than a page, that a database does not make small: so a probe needs room.
+fn bulk() -> String {
+    (0..256_u32).map(|n| hex::encode(Sha256::digest(n.to_le_bytes()))).collect()
+}
 
 fn address(url: &str) -> Result<(Dialect, String), QueueError> {
     match url.split_once(':') {

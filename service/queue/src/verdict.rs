@@ -232,6 +232,10 @@ impl Queue {
         row.standing.is_waiting()?;
         row.standing.may_act(seat, now_ms)?;
         row.standing.is_for(seat)?;
+        if resolution.block {
+            let may = self.rules().can_block(&row.alert.entity, &row.alert.key);
+            may.map_err(|why| QueueError::Invalid { field: "block", expected: format!("false: {why}") })?;
+        }
         let mut after = row.standing.clone();
         after.released();
         (after.snoozed_until_ms, after.block) = (None, resolution.block);

@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use queue::alert::{Disposition, State};
 use queue::{
-    Anchor, Attempt, Effect, FindingKind, ListOrder, ListQuery, NewAccount, Queue, QueueError, Resolution,
-    Rules, Seat, SignIn, Span, Taken, Which,
+    Anchor, Attempt, Effect, EffectKind, FindingKind, ListOrder, ListQuery, NewAccount, OutboxRow, Queue,
+    QueueError, Resolution, Rules, Seat, SignIn, Span, Taken, Which,
 };
 use schemas::alert::{Alert, alert_id};
 use schemas::decision::Verdict;
@@ -19,6 +19,10 @@ use schemas::time::EventTime;
 use sqlx::Executor;
 use sqlx::any::AnyPoolOptions;
 
+#[path = "contract/at_once.rs"]
+mod at_once;
+#[path = "contract/people.rs"]
+mod people;
 #[path = "contract/ways.rs"]
 mod ways;
 
@@ -96,6 +100,15 @@ async fn fill(queue: &Queue, alerts: &[Alert]) {
     let from = queue.offsets("alerts").await.unwrap().get(&0).copied();
     let next = from.unwrap_or(0) + alerts.len() as i64;
     assert_eq!(queue.take_alerts(&span("alerts", from, next), alerts, NOW).await.unwrap(), Taken::Now);
+}
+
+/// What is to be done by then, of both kinds.
+async fn due(queue: &Queue, now_ms: i64) -> Vec<OutboxRow> {
+    let mut rows = Vec::new();
+    for kind in EffectKind::ALL {
+        rows.extend(queue.outbox(kind, 9, now_ms).await.unwrap());
+    }
+    rows
 }
 
 fn fraud() -> Resolution {
@@ -221,7 +234,7 @@ async fn a_verdict_is_taken_back_whole_and_labels_leave_only_when_it_cannot_be()
         let done = queue.resolve(ANNA, &id, mine.version, &blocked, NOW).await.unwrap();
         let (action, until_ms) = done.undo.clone().unwrap();
         assert_eq!((done.state, done.holder.as_deref(), until_ms), (State::Resolved, None, NOW + 60_000));
-        assert_eq!(queue.outbox(9, NOW + 59_999).await.unwrap(), []);
+        assert_eq!(due(&queue, NOW + 59_999).await, []);
         assert_eq!(queue.outbox_depth(NOW).await.unwrap(), (3, 0));
         assert_eq!(queue.undo(BEN, &action, NOW + 1).await.unwrap_err(), QueueError::NotFound);
         let items = queue.undo(ANNA, &action, NOW + 59_999).await.unwrap();
@@ -231,17 +244,13 @@ async fn a_verdict_is_taken_back_whole_and_labels_leave_only_when_it_cannot_be()
         assert_eq!(queue.outbox_depth(NOW).await.unwrap(), (0, 0));
         // Said again, a hit comes on a new alert, and then it is too late.
         let done = queue.resolve(ANNA, &id, back.version, &fraud(), NOW + 60_000).await.unwrap();
-        let rows = queue.outbox(9, NOW + 120_000).await.unwrap();
+        let rows = due(&queue, NOW + 120_000).await;
         let labelled: Vec<_> = rows.iter().map(|row| row.effect.clone()).collect();
         let label_of =
             |id: &str| Effect::Label { transaction_id: id.to_owned(), fraud: true, label_ms: NOW + 120_000 };
         assert_eq!(labelled.len(), 2);
         assert!(labelled.contains(&label_of("a")) && labelled.contains(&label_of("b")));
-        assert_eq!(
-            queue.outbox(9, NOW + 120_001).await.unwrap(),
-            rows,
-            "given out again until it is told to be sent"
-        );
+        assert_eq!(due(&queue, NOW + 120_001).await, rows, "given out again until it is told to be sent");
         let action = done.undo.unwrap().0;
         assert_eq!(
             queue.undo(ANNA, &action, NOW + 60_001).await.unwrap_err(),
@@ -249,7 +258,7 @@ async fn a_verdict_is_taken_back_whole_and_labels_leave_only_when_it_cannot_be()
             "it may be out"
         );
         queue.sent(&rows.iter().map(|row| row.seq).collect::<Vec<_>>(), NOW + 120_002).await.unwrap();
-        assert_eq!(queue.outbox(9, NOW + 130_000).await.unwrap(), []);
+        assert_eq!(due(&queue, NOW + 130_000).await, []);
         let back = [label("a", true, NOW + 120_000, LabelSource::Analyst)];
         queue.take_labels(&span("labels", None, 1), &back, NOW + 120_003).await.unwrap();
         let applied: Vec<_> =

@@ -176,7 +176,7 @@ const POOL: usize = 1_024;
 /// does when it starts.
 const FAILURES: (Rate, NonZeroU32) = (Rate::per_second(NonZeroU32::MIN), NonZeroU32::MIN.saturating_add(29));
 
-/// Counts failed attempts by address.
+/// Counts attempts by address: failed ones, and those that cost as much whether they fail or not.
 ///
 /// It bounds the log and the answers that failures cost. It keeps nobody with a good key out: behind one address are
 /// often many callers, and one with a wrong key must not shut out the others; nobody guesses a key of 256 bits anyway.
@@ -190,11 +190,11 @@ impl Default for Strangers {
 }
 
 impl Strangers {
-    /// Counts one failed attempt.
+    /// Counts one attempt.
     ///
     /// # Errors
     /// Too many from there; in so many seconds one may be answered again.
-    pub fn failed(&self, from: IpAddr, monotonic_us: u64) -> Result<(), Excess> {
+    pub fn tried(&self, from: IpAddr, monotonic_us: u64) -> Result<(), Excess> {
         self.0.take(network(from), monotonic_us)
     }
 }

@@ -268,18 +268,18 @@ fn failures_are_bounded_by_address_and_memory_whoever_comes() {
     let strangers = Strangers::default();
     let one: IpAddr = "192.0.2.1".parse().unwrap();
     for _ in 0..30 {
-        assert_eq!(strangers.failed(one, 0), Ok(()));
+        assert_eq!(strangers.tried(one, 0), Ok(()));
     }
-    assert_eq!(strangers.failed(one, 0), Err(Excess::Wait { seconds: 1 }));
-    assert_eq!(strangers.failed("::ffff:192.0.2.1".parse().unwrap(), 0), Err(Excess::Wait { seconds: 1 }));
-    assert_eq!(strangers.failed(one, 1_000_000), Ok(()));
+    assert_eq!(strangers.tried(one, 0), Err(Excess::Wait { seconds: 1 }));
+    assert_eq!(strangers.tried("::ffff:192.0.2.1".parse().unwrap(), 0), Err(Excess::Wait { seconds: 1 }));
+    assert_eq!(strangers.tried(one, 1_000_000), Ok(()));
     // A house has 2^64 addresses: they count as one.
     let house = |last: u16| IpAddr::from([0x2001, 0xdb8, 0, 1, 0, 0, 0, last]);
-    let failures = (0..100).filter(|last| strangers.failed(house(*last), 0).is_err()).count();
+    let failures = (0..100).filter(|last| strangers.tried(house(*last), 0).is_err()).count();
     assert!((70..=100).contains(&failures), "{failures}");
     // Half a million strangers later it still answers, and has grown by nothing.
     let refused =
-        (0..500_000_u32).filter(|n| strangers.failed(IpAddr::from(n.to_be_bytes()), 0).is_err()).count();
+        (0..500_000_u32).filter(|n| strangers.tried(IpAddr::from(n.to_be_bytes()), 0).is_err()).count();
     assert!(refused >= 500_000 - 1_024 * 30, "{refused}");
 }
 

@@ -23,8 +23,11 @@ use crate::http::request::{at, body, no_query, rfc3339};
 /// Where it is sent to.
 pub const PATH: &str = "/v1/chargebacks";
 
-/// Largest file: some 100,000 lines.
+/// Largest file.
 pub const FILE_BYTES: usize = 8 << 20;
+
+/// Most lines of one: what is read of them is held until the last label is out.
+const MOST_LINES: usize = 100_000;
 
 /// Lines refused that are told; the rest is counted.
 const MOST_TOLD: usize = 1_000;
@@ -81,6 +84,9 @@ fn read(file: &[u8], now_ms: i64) -> Result<(Vec<Label>, Vec<Refused>), Problem>
     let columns = Columns { id, time: place("label_time"), fraud: place("fraud") };
     let (mut labels, mut refused) = (Vec::new(), Vec::new());
     for (number, record) in reader.records().enumerate() {
+        if number == MOST_LINES {
+            return Err(at("", &format!("at most {MOST_LINES} lines; send the rest in another file")));
+        }
         let line = record.as_ref().ok().and_then(|record| Some(record.position()?.line()));
         let line = line.unwrap_or(number as u64 + 2);
         let label = record.map_err(|_| "not as many columns as the header line, or no UTF-8".to_owned());

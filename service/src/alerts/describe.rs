@@ -73,18 +73,34 @@ fn lists(add: &mut impl FnMut(&str, &str, Value)) {
     let words = |words: Vec<&str>| json!({ "enum": words });
     let limit = json!({ "type": "integer", "minimum": 1, "maximum": 200 });
     let before = json!({ "type": "string", "description": "The `next` of the page before." });
+    let asked = [
+        query("which", words(Which::ALL.map(Which::as_str).to_vec())),
+        query("order", words(ListOrder::ALL.map(ListOrder::as_str).to_vec())),
+        query("rule", json!({ "type": "string" })),
+        query(
+            "text",
+            json!({ "type": "string", "description":
+            "An alert's, decision's or payment's id, or a key of any entity, or its beginning for whoever may see it." }),
+        ),
+        query(
+            "min_loss_minor",
+            json!({ "type": "integer", "format": "int64", "minimum": 0, "maximum": i64::MAX }),
+        ),
+        query("limit", limit.clone()),
+        query("cursor", before),
+    ];
     add(
         "GET",
         "/v1/alerts",
-        json!({ "operationId": "alerts", "summary": "Alerts, ranked", "parameters": [
-            query("which", words(Which::ALL.map(Which::as_str).to_vec())),
-            query("order", words(ListOrder::ALL.map(ListOrder::as_str).to_vec())),
-            query("rule", json!({ "type": "string" })),
-            query("text", json!({ "type": "string", "description":
-                "An alert's, decision's or payment's id, or a key of any entity or its beginning." })),
-            query("min_loss_minor", json!({ "type": "integer", "format": "int64", "minimum": 0, "maximum": i64::MAX })),
-            query("limit", limit.clone()), query("cursor", before.clone()) ],
+        json!({ "operationId": "alerts", "summary": "Alerts, ranked", "parameters": asked,
         "responses": answers("Alerts", &[Code::InvalidRequest]) }),
+    );
+    add(
+        "GET",
+        "/v1/alerts/export",
+        json!({ "operationId": "exportAlerts", "parameters": asked, "summary":
+            "The list as CSV, keys masked, at most 10,000 lines; that it was taken along is in the audit log",
+        "responses": sheet(answers("Any", &[Code::InvalidRequest])) }),
     );
     add(
         "GET",
@@ -116,6 +132,17 @@ fn lists(add: &mut impl FnMut(&str, &str, Value)) {
             query("limit", limit) ],
         "responses": answers("Audit", &[Code::InvalidRequest]) }),
     );
+}
+
+/// The answer that is a sheet.
+fn sheet(mut answers: Value) -> Value {
+    if let Some(done) = answers.get_mut("200") {
+        *done = json!({ "description": "A header line, and a line an alert.",
+            "headers": { "tripline-complete": { "description": "Whether these are all that there are.", "required": true,
+                "schema": { "enum": ["true", "false"] } } },
+            "content": { "text/csv": { "schema": { "type": "string" } } } });
+    }
+    answers
 }
 
 /// The answer that does not end.
@@ -228,7 +255,8 @@ fn of_many(add: &mut impl FnMut(&str, &str, Value)) {
         "responses": answers("Undone", &[Code::InvalidRequest, Code::NotFound, Code::UndoOver]) }),
     );
     let file = json!({ "type": "string", "description":
-        "RFC 4180 with a header line; columns transaction_id, and label_time and fraud if you have them." });
+        "RFC 4180 with a header line and at most 100,000 more; columns transaction_id, and label_time and fraud if you \
+         have them." });
     add(
         "POST",
         super::chargeback::PATH,

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::fault::within;
 use super::page::shown_key;
-use super::route::{Actor, Office, list_query};
+use super::route::{Actor, Office, list_query_of};
 use crate::access::Who;
 use crate::http::answer::{Code, Problem};
 use crate::http::request::time;
@@ -50,7 +50,7 @@ pub(super) async fn export(
     Extension(who): Extension<Who>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let asked = list_query(query.as_deref().unwrap_or_default())?;
+    let asked = list_query_of(&who, query.as_deref().unwrap_or_default())?;
     let (queue, actor, now_ms) = (office.desk.queue()?, Actor::of(&who), office.now_ms());
     let mut query = ListQuery { limit: PAGE, cursor: None, ..asked };
     let mut alerts = Vec::new();

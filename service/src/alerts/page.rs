@@ -10,13 +10,13 @@ use pages::{
     AlertView, AuditView, DashboardView, EntityView, FeatureNow, Follows, Link, ListView, May, Party, Past,
     SearchView, Shell, Signed,
 };
-use queue::alert::{AlertDetail, Disposition};
+use queue::alert::AlertDetail;
 use queue::{ListQuery, Which};
 use schemas::decision::Decision;
 
 use super::fault::within;
 use super::link;
-use super::route::{Actor, Office, audit_query, board, key_of, list_query};
+use super::route::{Actor, Office, audit_query, board, key_of, list_query_of};
 use crate::access::{Scope, Who};
 use crate::http::answer::Problem;
 use crate::http::request::{filled, form, named};
@@ -87,7 +87,7 @@ impl Office {
     }
 
     async fn list_view(&self, who: &Who, query: Option<&str>) -> Result<ListView, Problem> {
-        let query = list_query(&filled(query))?;
+        let query = list_query_of(who, &filled(query))?;
         let (queue, actor) = (self.desk.queue()?, Actor::of(who));
         let page = within(queue.list(actor.seat(), &query, self.now_ms())).await?;
         let filters = within(queue.filters(actor.seat())).await?;
@@ -105,7 +105,7 @@ impl Office {
         let weighs = rules.second_person_minor.filter(|from| detail.alert.amount_minor >= *from);
         let follows = Follows {
             payments: detail.hits.len(),
-            can_block: Disposition::Fraud.label().is_some(),
+            can_block: rules.can_block(entity, key).is_ok(),
             second_person: weighs.map(|_| "the amount is so large that it takes a second person".to_owned()),
             undo_ms: rules.undo_ms,
         };

@@ -1,20 +1,23 @@
 //! The sender: carries out what follows from verdicts, once they cannot be taken back any more.
 //!
 //! A row is told to be sent only after the brokers have acknowledged it or the list is on the disk. What a crash leaves
-//! between the two is done again: the label's bytes are the same, and the list has one entry a key.
+//! between the two is done again: the label's bytes are the same, and the list has one entry a key. An entry that the
+//! list will never take is written to the audit log under its alert, and not tried again.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use queue::{Effect, OutboxRow, Queue, QueueError};
+use queue::{Effect, EffectKind, OutboxRow, Queue, QueueError};
 use schemas::payment::{Label, LabelSource};
 use schemas::time::EventTime;
+
+use serde_json::json;
 
 use super::Desk;
 use super::fault::bounded;
 use super::standing::Part;
 use crate::clock::{Clock, SystemClock};
-use crate::lists::{ListBook, NewEntry};
+use crate::lists::{ListBook, ListError, NewEntry};
 use crate::policy::ListKind;
 use crate::rest::Rest;
 
@@ -32,7 +35,10 @@ pub async fn run(desk: Arc<Desk>, rest: Arc<Rest>, lists: Arc<ListBook>) {
     let clock = SystemClock::default();
     loop {
         let done = match desk.queue.load_full() {
-            Some(queue) => turn(&desk, &queue, &rest, &lists, &clock).await,
+            Some(queue) => {
+                let turn = Turn { desk: &desk, queue: &queue, rest: &rest, lists: &lists, clock: &clock };
+                turn.of_both().await
+            }
             None => Ok(0),
         };
         let pause = match done {
@@ -47,49 +53,84 @@ pub async fn run(desk: Arc<Desk>, rest: Arc<Rest>, lists: Arc<ListBook>) {
     }
 }
 
-async fn turn(
-    desk: &Desk,
-    queue: &Queue,
-    rest: &Rest,
-    lists: &Arc<ListBook>,
-    clock: &SystemClock,
-) -> Result<usize, String> {
-    let rows = met(desk, bounded(queue.outbox(BATCH, clock.now().wall_ms)).await)?;
-    let mut sent = Vec::with_capacity(rows.len());
-    let mut failed = None;
-    for OutboxRow { seq, effect } in rows {
-        match carry_out(effect, rest, lists, clock.now().wall_ms).await {
-            Ok(()) => sent.push(seq),
-            Err(why) => failed = Some(why),
-        }
-    }
-    if !sent.is_empty() {
-        met(desk, bounded(queue.sent(&sent, clock.now().wall_ms)).await)?;
-    }
-    failed.map_or(Ok(sent.len()), Err)
+/// One look at the outbox.
+struct Turn<'a> {
+    desk: &'a Desk,
+    queue: &'a Queue,
+    rest: &'a Rest,
+    lists: &'a Arc<ListBook>,
+    clock: &'a SystemClock,
 }
 
-/// Says how the database took it.
-fn met<T>(desk: &Desk, answer: Result<T, QueueError>) -> Result<T, String> {
-    let answer = answer.map_err(|error| error.to_string());
-    desk.standing.met(Part::Sender, answer.as_ref().err().cloned());
-    answer
-}
+impl Turn<'_> {
+    /// How many of the kind that had more were carried out; what went wrong with one does not hold up the other.
+    async fn of_both(&self) -> Result<usize, String> {
+        let mut sent = Ok(0);
+        for kind in EffectKind::ALL {
+            sent = match (sent, self.of(kind).await) {
+                (Ok(before), Ok(now)) => Ok(before.max(now)),
+                (Err(why), _) | (_, Err(why)) => Err(why),
+            };
+        }
+        sent
+    }
 
-async fn carry_out(effect: Effect, rest: &Rest, lists: &Arc<ListBook>, now_ms: i64) -> Result<(), String> {
-    match effect {
-        Effect::Label { transaction_id, fraud, label_ms } => {
-            let label_time = EventTime::from_ms(label_ms).ok_or("a label's time is none")?;
-            let transaction_id = transaction_id.into_boxed_str();
-            let label = Label { transaction_id, fraud, label_time, source: LabelSource::Analyst };
-            rest.send_label(&label).await.map_err(|_| "the brokers did not acknowledge a label".to_owned())
+    async fn of(&self, kind: EffectKind) -> Result<usize, String> {
+        let rows = self.met(bounded(self.queue.outbox(kind, BATCH, self.now_ms())).await)?;
+        let mut sent = Vec::with_capacity(rows.len());
+        let mut failed = None;
+        for OutboxRow { seq, alert_id, effect } in rows {
+            match self.carry_out(&alert_id, effect).await {
+                Ok(()) => sent.push(seq),
+                Err(why) => failed = Some(why),
+            }
         }
-        Effect::Block { entity, key, owner, reason } => {
-            let list = ListKind::Block;
-            let entry = NewEntry { list, entity, key, owner, reason, created_ms: now_ms, expires_ms: None };
-            let lists = Arc::clone(lists);
-            let put = tokio::task::spawn_blocking(move || lists.put(entry)).await;
-            put.map_err(|error| error.to_string())?.map(|_| ()).map_err(|error| error.to_string())
+        if !sent.is_empty() {
+            self.met(bounded(self.queue.sent(&sent, self.now_ms())).await)?;
         }
+        failed.map_or(Ok(sent.len()), Err)
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.clock.now().wall_ms
+    }
+
+    /// Says how the database took it.
+    fn met<T>(&self, answer: Result<T, QueueError>) -> Result<T, String> {
+        let answer = answer.map_err(|error| error.to_string());
+        self.desk.standing.met(Part::Sender, answer.as_ref().err().cloned());
+        answer
+    }
+
+    async fn carry_out(&self, alert_id: &str, effect: Effect) -> Result<(), String> {
+        match effect {
+            Effect::Label { transaction_id, fraud, label_ms } => {
+                let label_time = EventTime::from_ms(label_ms).ok_or("a label's time is none")?;
+                let transaction_id = transaction_id.into_boxed_str();
+                let label = Label { transaction_id, fraud, label_time, source: LabelSource::Analyst };
+                let sent = self.rest.send_label(&label).await;
+                sent.map_err(|_| "the brokers did not acknowledge a label".to_owned())
+            }
+            Effect::Block { entity, key, owner, reason } => {
+                let (list, created_ms) = (ListKind::Block, self.now_ms());
+                let entry = NewEntry { list, entity, key, owner, reason, created_ms, expires_ms: None };
+                let lists = Arc::clone(self.lists);
+                let put = tokio::task::spawn_blocking(move || lists.put(entry)).await;
+                match put.map_err(|error| error.to_string())? {
+                    Ok(_) => Ok(()),
+                    // Trying again would change nothing, such as an entity that the config does not have any more.
+                    Err(error @ ListError::Invalid { .. }) => self.refused(alert_id, &error).await,
+                    Err(error) => Err(error.to_string()),
+                }
+            }
+        }
+    }
+
+    async fn refused(&self, alert_id: &str, error: &ListError) -> Result<(), String> {
+        let why = error.to_string();
+        tracing::warn!(alert_id, why, "a block that a verdict asked for cannot be made");
+        let detail = json!({ "why": why });
+        let audit = self.queue.write_audit("block list", "block_refused", alert_id, &detail, self.now_ms());
+        self.met(bounded(audit).await)
     }
 }

@@ -9,7 +9,8 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 use cookie::{Cookie, SameSite};
-use queue::{Attempt, SignIn, Token};
+use queue::{Attempt, Rules, SignIn, Token};
+use schemas::time::MINUTE_MS;
 
 use super::fault::within;
 use super::page;
@@ -17,7 +18,7 @@ use super::route::{BODY_WITHIN, Office};
 use crate::access::{Person, Who};
 use crate::http::Remote;
 use crate::http::answer::{Code, Problem};
-use crate::http::request::{body, form, time};
+use crate::http::request::{body, form};
 
 /// The cookie's name.
 const COOKIE: &str = "__Host-tripline";
@@ -140,27 +141,28 @@ async fn sign_in(State(office): State<Office>, request: Request) -> Result<Respo
         Err(problem) => return Ok(page::problem(&problem)),
     };
     let now = office.clock.now();
+    // Before a password is looked at: that takes a processor for a while, right or wrong.
+    if let Some(Err(excess)) = from.map(|from| office.strangers.tried(from, now.monotonic_us)) {
+        return Ok(page::problem(&Problem::excess(excess)));
+    }
     let attempt = Attempt { name: &fields.name, password: &fields.password };
     match within(queue.sign_in(attempt, now.wall_ms)).await {
         Ok(SignIn::In(token, _)) => {
             let max_age_ms = queue.rules().session_absolute_ms;
             Ok(with_cookie(Redirect::to(&fields.next), token.reveal(), max_age_ms / 1_000))
         }
-        Ok(SignIn::Wrong) => {
-            if let Some(Err(excess)) = from.map(|from| office.strangers.failed(from, now.monotonic_us)) {
-                return Ok(page::problem(&Problem::excess(excess)));
-            }
-            Ok(again(&fields.next, "Name or password are wrong."))
-        }
-        Ok(SignIn::Locked { until_ms }) => {
-            let until = time(until_ms);
-            Ok(again(
-                &fields.next,
-                &format!("Too many wrong passwords: this account is locked until {until}."),
-            ))
-        }
+        // One answer to both: that an account is locked would say that there is one.
+        Ok(SignIn::Wrong | SignIn::Locked { .. }) => Ok(again(&fields.next, &refusal(queue.rules()))),
         Err(problem) => Ok(page::problem(&problem)),
     }
+}
+
+fn refusal(rules: &Rules) -> String {
+    let minutes = (rules.lockout_ms + MINUTE_MS - 1) / MINUTE_MS;
+    format!(
+        "Name or password are wrong, or the account is locked. {} wrong passwords in a row lock one for {minutes} min.",
+        rules.lockout_after
+    )
 }
 
 fn again(next: &str, why: &str) -> Response {

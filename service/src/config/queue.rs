@@ -77,6 +77,7 @@ impl QueueConfig {
         }
         let rules = Rules {
             entity: entity?,
+            blockable: mapping?.entities.iter().map(|entity| entity.name.clone()).collect(),
             due_ms: due?.0,
             due_hold_ms: due_hold?.0,
             half_life_ms: half_life?.0,

@@ -58,7 +58,8 @@ impl Gate {
         if size > HEADER_BYTES {
             return Err(Problem::of(Code::HeaderFieldsTooLarge));
         }
-        let route = match access::find(method.as_str(), uri.path()) {
+        let path = uri.path();
+        let route = match access::find(method.as_str(), path) {
             Found::Route(route) => Ok(route),
             Found::Methods(methods) => Err(Problem::of(Code::MethodNotAllowed).allow(&methods)),
             Found::Nothing => Err(Problem::of(Code::NotFound)),
@@ -66,6 +67,12 @@ impl Gate {
         // A probe comes by address, under a name that nobody can know before, and is told nothing secret.
         if !matches!(route, Ok(Route { needs: None, .. })) {
             self.host(uri, headers)?;
+        }
+        // A database may have no text with U+0000, and no id of ours has it.
+        if route.is_ok() && path.contains("%00") {
+            let detail = "expected no U+0000".to_owned();
+            let fault = Fault { pointer: "path:".to_owned(), code: "wrong_value".into(), detail };
+            return Err(Problem::of(Code::InvalidRequest).errors([fault]));
         }
         route
     }
@@ -107,7 +114,7 @@ impl Gate {
             tracing::debug!(route = route.path, "a caller came too often");
             return Err(Problem::denied(denied, false));
         }
-        let counted = self.strangers.failed(from, now.monotonic_us);
+        let counted = self.strangers.tried(from, now.monotonic_us);
         if counted.is_ok() {
             // The path's pattern, not the path: a key of an entity is nobody's business.
             tracing::info!(%from, route = route.path, why = %denied, "not let in");
@@ -180,7 +187,7 @@ impl Keeper {
             // What is open to everybody is open to somebody whose session is over, too.
             let anybody = self.gate.callers().may(None, route, now);
             // One that guesses costs a question to the database each time.
-            return anybody.map_err(|_| match self.gate.strangers.failed(from, now.monotonic_us) {
+            return anybody.map_err(|_| match self.gate.strangers.tried(from, now.monotonic_us) {
                 Err(excess) => Problem::excess(excess),
                 Ok(()) => Problem::of(Code::SignedOut),
             });

@@ -1,12 +1,16 @@
 //! The queue's database stopped, locked and full: payments are decided all the same, their alerts wait in the topic and
 //! arrive afterwards, once; pages, API, health and metrics say so; nothing is told to be saved that was not.
 
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 use harness::caller::{address, ask, client, open};
 use harness::database::Database;
 use harness::kafka::World;
-use harness::postgres::Postgres;
+use harness::postgres::{Postgres, query};
 use harness::process::{Process, until};
 use harness::servers::Servers;
 use reqwest::blocking::{Client, Response};
@@ -21,9 +25,9 @@ const MEANWHILE: usize = 40;
 /// People who ask at once while it lasts: as many as there are connections, so that each has met it.
 const PEOPLE: usize = 12;
 
-/// The longest text that is taken, 16 kB: it fits into no page that is begun.
+/// The longest text that is taken, 16 kB, and no two characters of it alike: it fits into no page that is begun.
 fn long() -> String {
-    "\u{1f7e5}".repeat(4_000)
+    ('\u{20000}'..).take(4_000).collect()
 }
 
 /// A queue with alerts, one of them claimed.
@@ -207,6 +211,62 @@ fn postgres_locked() {
     desk.during("lock timeout", false);
     other.run("ROLLBACK");
     desk.after();
+}
+
+/// A file system of 48 MiB for a database, on a machine where one may be mounted.
+struct Small(PathBuf);
+
+impl Small {
+    fn mount(own: &Postgres) -> Option<Small> {
+        let folder = own.dir.join("small");
+        std::fs::create_dir(&folder).unwrap();
+        let mount =
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=48m", "small"]).arg(&folder).output();
+        if !mount.is_ok_and(|done| done.status.success()) {
+            return None;
+        }
+        let server = own.dir.join("postgres/data").metadata().unwrap();
+        std::os::unix::fs::chown(&folder, Some(server.uid()), Some(server.gid())).unwrap();
+        Some(Small(folder))
+    }
+
+    fn fill(&self) {
+        let mut file = std::fs::File::create(self.0.join("junk")).unwrap();
+        let full = loop {
+            if let Err(error) = file.write_all(&[0; 4_096]) {
+                break error;
+            }
+        };
+        assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        // Its server may have it open still.
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn postgres_full() {
+    if crate::fast() {
+        return;
+    }
+    let own = Postgres::start();
+    let Some(small) = Small::mount(&own) else {
+        return println!("left out: a full Postgres, since no file system can be mounted here");
+    };
+    let folder = small.0.display();
+    query(&own.url, &format!("create tablespace small location '{folder}'"));
+    query(&own.url, "create database small tablespace small");
+    let url = format!("{}/small", own.url.rsplit_once('/').unwrap().0);
+    let desk = Desk::open("queue-full-postgres", &[&format!("queue.url=\"{url}\"")]);
+    small.fill();
+    desk.during("No space left", true);
+    std::fs::remove_file(small.0.join("junk")).unwrap();
+    desk.after();
+    own.stop("TERM");
 }
 
 #[test]

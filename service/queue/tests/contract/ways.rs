@@ -41,6 +41,9 @@ async fn what_sleeps_is_escalated_assigned_or_costly_goes_its_way() {
         fill(&queue, &[alert("e", "c1", 1, 1)]).await;
         assert_eq!(queue.get(ANNA, &ids[0], NOW).await.unwrap().alert.state, State::Open, "a hit wakes it");
         queue.escalate(ANNA, &ids[0], version(&ids[0]).await, "not mine", NOW).await.unwrap();
+        let roles = ["analyst".to_owned()];
+        let ben = NewAccount { name: "ben", password: "correct horse", roles: &roles };
+        queue.add_account("admin", ben, NOW).await.unwrap();
         queue.assign(LEA, &ids[2], version(&ids[2]).await, Some("ben"), NOW).await.unwrap();
         // Nor may she decide it, or put it away, by its address.
         for id in [&ids[0], &ids[2]] {

@@ -1,0 +1,101 @@
+//! Who may be given alerts, who sees which keys, and what can be blocked.
+
+use super::*;
+
+async fn account(queue: &Queue, name: &str) {
+    let roles = ["analyst".to_owned()];
+    queue
+        .add_account("admin", NewAccount { name, password: "correct horse", roles: &roles }, NOW)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn an_alert_is_given_to_somebody_and_is_anybodys_when_they_leave() {
+    for World { queue, .. } in worlds(&Rules::default()).await {
+        fill(&queue, &[alert("a", "c1", 100, 40), alert("b", "c2", 90, 30)]).await;
+        account(&queue, "ben").await;
+        queue.begin_session("carla@sso", &["analyst".to_owned()], NOW).await.unwrap();
+        let (given, held) = (alert_id("a"), alert_id("b"));
+        let give = async |to| {
+            let version = queue.get(LEA, &given, NOW).await.unwrap().alert.version;
+            queue.assign(LEA, &given, version, to, NOW).await
+        };
+        for nobody in ["", "bne", "x\0", "carla"] {
+            let refused = give(Some(nobody)).await.unwrap_err();
+            assert!(matches!(refused, QueueError::Invalid { field: "to", .. }), "{nobody}: {refused:?}");
+        }
+        for somebody in ["carla@sso", LEA.name, "ben"] {
+            assert_eq!(give(Some(somebody)).await.unwrap().assignee.as_deref(), Some(somebody));
+        }
+        let version = queue.get(BEN, &held, NOW).await.unwrap().alert.version;
+        let held_by_ben = queue.claim(BEN, &held, version, NOW).await.unwrap();
+        queue.disable("admin", "ben", NOW + 1).await.unwrap();
+        let (one, other) = (
+            queue.get(ANNA, &given, NOW).await.unwrap().alert,
+            queue.get(ANNA, &held, NOW).await.unwrap().alert,
+        );
+        assert_eq!((one.assignee, other.holder), (None, None), "nobody waits for who may not come");
+        assert!(other.version > held_by_ben.version, "who saw it before is told so");
+        assert!(give(Some("ben")).await.is_err());
+        assert_eq!(queue.claim_next(ANNA, NOW + 1).await.unwrap().unwrap().alert_id, given);
+    }
+}
+
+#[tokio::test]
+async fn who_may_not_see_keys_finds_none_by_its_beginning() {
+    for World { queue, .. } in worlds(&Rules::default()).await {
+        fill(&queue, &[alert("a", "tok_9f86d0", 100, 40), alert("b", "tok_9f86d0x", 90, 30)]).await;
+        let found = async |text: &str, whole_keys| {
+            let query =
+                ListQuery { text: Some(text.to_owned()), whole_keys, limit: 9, ..ListQuery::default() };
+            queue.list(ANNA, &query, NOW).await.unwrap().alerts.len()
+        };
+        assert_eq!((found("tok_9f", false).await, found("tok_9f", true).await), (2, 0));
+        assert_eq!((found("tok_9f86d0", false).await, found("tok_9f86d0", true).await), (2, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_block_that_could_match_nothing_is_refused_and_one_waits_for_no_label() {
+    for World { queue, .. } in worlds(&Rules::default()).await {
+        let card = "411111******1111";
+        fill(&queue, &[alert("a", card, 100, 40), alert("b", "c2", 90, 30)]).await;
+        let (masked, plain) = (alert_id("a"), alert_id("b"));
+        let blocked = Resolution { block: true, ..fraud() };
+        let version = queue.get(ANNA, &masked, NOW).await.unwrap().alert.version;
+        let refused = queue.resolve(ANNA, &masked, version, &blocked, NOW).await.unwrap_err();
+        assert!(
+            matches!(&refused, QueueError::Invalid { field: "block", expected } if expected.contains("masked"))
+        );
+        let both = [(masked.clone(), version), (plain.clone(), version)];
+        let bulk = queue.resolve_all(ANNA, &both, &blocked, NOW).await.unwrap();
+        assert_eq!(bulk.items.iter().map(|item| item.outcome.is_ok()).collect::<Vec<_>>(), [false, true]);
+        let later = NOW + 60_000;
+        for kind in EffectKind::ALL {
+            let rows = queue.outbox(kind, 1, later).await.unwrap();
+            assert_eq!((rows.len(), &rows[0].alert_id), (1, &plain), "{kind:?}");
+            assert_eq!(matches!(rows[0].effect, Effect::Block { .. }), kind == EffectKind::Block);
+        }
+        // Another entity than the list's.
+        let other = Rules { blockable: vec!["device".to_owned()], ..Rules::default() };
+        assert!(other.can_block("card", "c2").is_err() && other.can_block("device", "d").is_ok());
+    }
+}
+
+#[tokio::test]
+async fn texts_that_postgres_lacks_are_refused_and_not_the_database() {
+    for World { queue, .. } in worlds(&Rules::default()).await {
+        fill(&queue, &[alert("a", "c1", 100, 40)]).await;
+        let id = alert_id("a");
+        let version = queue.claim_next(ANNA, NOW).await.unwrap().unwrap().version;
+        let draft = queue.heartbeat(ANNA, &id, Some("a\0b"), NOW).await.unwrap_err();
+        assert!(matches!(draft, QueueError::Invalid { field: "draft", .. }), "{draft:?}");
+        let bulk =
+            queue.resolve_all(ANNA, &[("x\0".to_owned(), 1), (id, version)], &fraud(), NOW).await.unwrap();
+        assert_eq!(bulk.items[0].outcome, Err(QueueError::NotFound));
+        assert!(bulk.items[1].outcome.is_ok());
+        let odd = Attempt { name: "anna\0", password: "correct horse" };
+        assert_eq!(queue.sign_in(odd, NOW).await.unwrap(), SignIn::Wrong);
+    }
+}

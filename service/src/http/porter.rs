@@ -1,7 +1,8 @@
 //! The porter: while the callers' door is full, who asks for a decision is told so before anything else is looked at.
 //!
 //! Under more load than there is capacity nearly all requests are refused, and what each of them costs is taken from those
-//! that are decided. So this stands before the routes, the gate and its keys, and its answer is made once.
+//! that are decided. So this stands before the routes, the gate and its keys, and its answer is made once. A batch is not
+//! its business: most of it is still on its way, and would meet a connection that is closed.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -20,7 +21,7 @@ use tower_service::Service;
 
 use super::answer::{Code, Problem};
 use super::dress;
-use crate::rest::route::{BATCH_PATH, SCORE_PATH};
+use crate::rest::route::SCORE_PATH;
 
 /// Whether the door is full; each yes is one refusal.
 pub type IsFull = Arc<dyn Fn() -> bool + Send + Sync>;
@@ -61,8 +62,7 @@ impl Service<Request> for Porter {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let asks =
-            request.method() == Method::POST && [SCORE_PATH, BATCH_PATH].contains(&request.uri().path());
+        let asks = request.method() == Method::POST && request.uri().path() == SCORE_PATH;
         match &self.is_full {
             Some(is_full) if asks && is_full() => Either::Left(ready(Ok(self.refuse()))),
             _ => Either::Right(self.inside.call(request)),

@@ -21,6 +21,7 @@ use smallvec::SmallVec;
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout_at;
 
+use super::admission::Place;
 use super::desk::{Joins, Look, Scored, Seen, View};
 use super::engine::Engine;
 use super::kept::Entry;
@@ -48,6 +49,8 @@ pub struct Asked {
     pub joins: Joins,
     /// The caller's trace.
     pub traceparent: Option<Box<str>>,
+    /// Held until it is decided, whether its caller waits or hangs up: who is inside is what is worked at.
+    pub place: Arc<Place>,
 }
 
 /// What the caller is told.

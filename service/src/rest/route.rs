@@ -15,6 +15,7 @@ use schemas::codec::{self, BodyError, frame};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::admission::Place;
 use super::answer::Answer;
 use super::desk::Joins;
 use super::flow::{Asked, Refusal, Told};
@@ -36,6 +37,9 @@ pub const BATCH: usize = 1_000;
 
 /// Payments of a batch that are on their way at once.
 const BATCH_AT_ONCE: usize = 32;
+
+/// How long the body of a batch that is refused is taken.
+const DRAIN_WITHIN: Duration = Duration::from_secs(1);
 
 /// The routes.
 pub fn router(rest: Arc<Rest>) -> Router {
@@ -67,7 +71,7 @@ struct Terms {
 async fn score(State(rest): State<Arc<Rest>>, request: Request) -> Result<Response, Problem> {
     let began = Instant::now();
     let terms = terms(&rest, &request)?;
-    let _place = rest.admission.enter(terms.deadline).await.ok_or_else(|| overloaded(&rest))?;
+    let place = enter(&rest, &terms).await?;
     let key = idempotency_key(request.headers())?;
     let caller = caller(&request);
     let body = body(request, BODY_BYTES, rest.limits.max_deadline).await?;
@@ -79,7 +83,7 @@ async fn score(State(rest): State<Arc<Rest>>, request: Request) -> Result<Respon
     {
         return Err(Problem::of(Code::IdempotencyMismatch));
     }
-    let told = rest.ask(asked(&terms, began, &bodies, read)).await.map_err(Problem::from)?;
+    let told = rest.ask(asked(&terms, place, began, &bodies, read)).await.map_err(Problem::from)?;
     let mut response = Json(Answer::told(&told)).into_response();
     if let Some(trace) = trace(&terms, &told) {
         response.headers_mut().insert("traceparent", trace);
@@ -93,7 +97,13 @@ async fn batch(
     request: Request,
 ) -> Result<Response, Problem> {
     let terms = terms(&rest, &request)?;
-    let _place = rest.admission.enter(terms.deadline).await.ok_or_else(|| overloaded(&rest))?;
+    let place = match enter(&rest, &terms).await {
+        Ok(place) => place,
+        Err(problem) => {
+            drain(request, rest.batch_bytes).await;
+            return Err(problem);
+        }
+    };
     let body = body(request, rest.batch_bytes, rest.limits.max_deadline).await?;
     let bodies = rest.bodies.get().ok_or_else(no_schema)?;
     let read = bodies.reader.read_batch(&body, BATCH).map_err(refused_batch)?;
@@ -102,11 +112,11 @@ async fn batch(
         caller.take(more, rest.clock.now()).map_err(Problem::excess)?;
     }
     let items = stream::iter(read).map(|one| {
-        let (rest, terms, bodies) = (&rest, &terms, &bodies);
+        let (rest, terms, bodies, place) = (&rest, &terms, &bodies, Arc::clone(&place));
         async move {
             let read = one.map_err(refused_body)?;
             // Each has the whole deadline from when it is begun.
-            rest.ask(asked(terms, Instant::now(), bodies, read)).await.map_err(Problem::from)
+            rest.ask(asked(terms, place, Instant::now(), bodies, read)).await.map_err(Problem::from)
         }
     });
     let items: Vec<Result<Told, Problem>> = items.buffered(BATCH_AT_ONCE).collect().await;
@@ -124,7 +134,31 @@ fn item(outcome: Result<Told, Problem>) -> Value {
     }
 }
 
-fn asked(terms: &Terms, began: Instant, bodies: &Bodies, read: codec::Body) -> Asked {
+/// A place inside.
+async fn enter(rest: &Rest, terms: &Terms) -> Result<Arc<Place>, Problem> {
+    let place = rest.admission.enter(terms.deadline).await;
+    place.map(Arc::new).ok_or_else(|| {
+        rest.telemetry.overloaded();
+        Problem::of(Code::Overloaded).retry_after(1)
+    })
+}
+
+/// Takes a body that nobody reads: who is still sending it would find a broken connection and no answer.
+async fn drain(request: Request, most: usize) {
+    let mut parts = request.into_body().into_data_stream();
+    let mut left = most;
+    let all = async {
+        while let Some(Ok(part)) = parts.next().await
+            && left > 0
+        {
+            left = left.saturating_sub(part.len());
+        }
+    };
+    // Who takes longer finds it broken after all.
+    let _ = tokio::time::timeout(DRAIN_WITHIN, all).await;
+}
+
+fn asked(terms: &Terms, place: Arc<Place>, began: Instant, bodies: &Bodies, read: codec::Body) -> Asked {
     let mut value = Vec::with_capacity(read.avro.len() + codec::FRAME_BYTES);
     frame(bodies.id, &mut value);
     value.extend_from_slice(&read.avro);
@@ -135,6 +169,7 @@ fn asked(terms: &Terms, began: Instant, bodies: &Bodies, read: codec::Body) -> A
         budget: Budget::new(began, terms.deadline),
         joins: terms.joins,
         traceparent: terms.traceparent.clone(),
+        place,
     }
 }
 
@@ -221,11 +256,6 @@ fn trace(terms: &Terms, told: &Told) -> Option<HeaderValue> {
     let id = &told.made.decision.decision_id;
     let trace = crate::emit::traceparent(terms.traceparent.as_deref(), id)?;
     HeaderValue::from_str(&trace).ok()
-}
-
-fn overloaded(rest: &Rest) -> Problem {
-    rest.telemetry.overloaded();
-    Problem::of(Code::Overloaded).retry_after(1)
 }
 
 pub(super) fn no_schema() -> Problem {

@@ -70,8 +70,12 @@ impl Window {
     /// A property that librdkafka refuses, or no thread.
     pub fn new(config: &ClientConfig) -> anyhow::Result<Self> {
         let gate = Arc::new(Gate::default());
-        let producer =
-            Arc::new(config.create_with_context::<_, BaseProducer<Acks>>(Acks(Arc::clone(&gate)))?);
+        let (config, acks) = (config.clone(), Acks(Arc::clone(&gate)));
+        // librdkafka's threads have the turn of whoever makes the client, and callers wait for these.
+        let made = Turn::First
+            .spawn("recorder", move || config.create_with_context::<_, BaseProducer<Acks>>(acks))?
+            .join();
+        let producer = Arc::new(made.map_err(|_| anyhow::anyhow!("the producer's thread failed"))??);
         let polled = Arc::downgrade(&producer);
         // The first: it is new.
         let _ = gate.producer.set(Weak::clone(&polled));

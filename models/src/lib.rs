@@ -6,6 +6,7 @@
 
 mod error;
 mod file;
+mod imputer;
 mod live;
 mod logistic;
 mod manifest;
@@ -13,6 +14,7 @@ mod model;
 mod pack;
 mod runtime;
 mod scaler;
+mod trees;
 mod validate;
 mod version;
 

@@ -26,7 +26,7 @@ pub enum Kind {
 pub enum Missing {
     /// It has no score. The default: most graphs turn a NaN into a confident wrong answer.
     Refuse,
-    /// The graph takes NaN for undefined, as trees with a default direction do.
+    /// The graph takes NaN for undefined, as trees with a default direction and pipelines with an `Imputer` do.
     Accept,
 }
 

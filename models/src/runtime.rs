@@ -1,7 +1,7 @@
 //! tract: a checked graph becomes a plan, rows of numbers become one number each.
 //!
-//! tract panics on some graphs that it should refuse, so that both loading and running catch that. Only the
-//! wanted output is kept in the plan: stock tract's `label` is wrong for binary trees and never computed here.
+//! tract panics on some graphs that it should refuse, so that both loading and running catch that. Only what makes
+//! the wanted output is in the plan.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,7 +14,7 @@ use tract_onnx::tract_hir::internal::{DimLike, TractErrorContext, ensure};
 
 use crate::error::ModelError;
 use crate::manifest::{Facts, Output};
-use crate::{scaler, validate};
+use crate::{imputer, scaler, trees, validate};
 
 /// A graph ready to run.
 #[derive(Debug)]
@@ -33,17 +33,12 @@ impl Runtime {
     /// Checks the bytes of model.onnx and compiles them.
     pub(crate) fn compile(bytes: &[u8], facts: &Facts) -> Result<Self, ModelError> {
         let mut onnx = tract_onnx::onnx();
+        imputer::register(&mut onnx.op_register);
         scaler::register(&mut onnx.op_register);
-        let proto = guarded(|| onnx.proto_model_for_read(&mut &*bytes))
+        trees::register(&mut onnx.op_register);
+        let mut proto = guarded(|| onnx.proto_model_for_read(&mut &*bytes))
             .map_err(|reason| ModelError::Graph(format!("not an ONNX file, or cut off: {reason}")))?;
-        let (graph, _) = validate::check(&proto).map_err(ModelError::Graph)?;
-        let outputs = graph.output.len();
-        if facts.output.index >= outputs {
-            let index = facts.output.index;
-            return Err(ModelError::Graph(format!(
-                "output.index is {index}, and the graph has {outputs} outputs"
-            )));
-        }
+        validate::check(&mut proto, facts.output.index).map_err(ModelError::Graph)?;
         let (plan, shape) = guarded(|| plan(&onnx, &proto, facts)).map_err(ModelError::Runtime)?;
         let (columns, column) = score_column(&shape, facts.output).map_err(ModelError::Graph)?;
         Ok(Self { plan, idle: Mutex::new(None), features: facts.features.len(), columns, column })
@@ -71,8 +66,6 @@ impl Runtime {
 /// A plan for any number of rows, and the shape of its output.
 fn plan(onnx: &Onnx, proto: &ModelProto, facts: &Facts) -> TractResult<(Arc<TypedSimplePlan>, Vec<Length>)> {
     let mut model = onnx.model_for_proto_model(proto)?;
-    let wanted = *model.output_outlets()?.get(facts.output.index).context("no such output")?;
-    model.select_output_outlets(&[wanted])?;
     let rows = model.symbols.sym("rows");
     let shape = [rows.to_dim(), facts.features.len().to_dim()];
     model.set_input_fact(0, InferenceFact::dt_shape(f32::datum_type(), shape))?;

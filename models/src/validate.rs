@@ -1,28 +1,31 @@
-//! What is looked at before tract sees a graph: size, operators, tensors, trees.
+//! What is looked at before tract sees a graph: size, names, operators, tensors, trees.
 //!
-//! tract trusts its input: a crafted tree hangs it or reads outside its arrays, a huge constant takes the memory.
-//! So only operators on a list are let through, each tensor holds exactly the data that its shape says, nothing
-//! lies outside the file, and trees are trees. Not a proof that the graph is right: golden vectors are that.
+//! tract trusts its input: some operators make much out of little, a huge constant takes the memory. So the graph is
+//! first cut down to what the wanted output needs; then only operators on a list are let through, each tensor holds
+//! exactly the data that its shape says, nothing lies outside the file, and trees are trees. Not a proof that the graph
+//! is right: golden vectors are that.
 
 mod operators;
 mod tensor;
-mod trees;
+mod wanted;
 
 use std::collections::BTreeSet;
 
 use tract_onnx::pb::{AttributeProto, GraphProto, ModelProto, NodeProto, ValueInfoProto, type_proto};
+
+use crate::trees::{self, Forest};
 
 /// Most nodes of a graph: optimising takes time that grows with their square, and a stack that grows with depth.
 const MOST_NODES: usize = 1_000;
 /// Largest dimension that a graph may state for an input or output.
 const LARGEST_DIMENSION: i64 = 1 << 20;
 
-/// Checks the graph and returns it with its one input's name; a reason where it is refused.
-pub(crate) fn check(model: &ModelProto) -> Result<(&GraphProto, &str), String> {
+/// Checks the graph, and leaves in it what makes the output of this index; a reason where it is refused.
+pub(crate) fn check(model: &mut ModelProto, output: usize) -> Result<(), String> {
     if !model.functions.is_empty() || !model.training_info.is_empty() {
         return Err("functions and training graphs are not run: export the model for inference".to_owned());
     }
-    let graph = model.graph.as_ref().ok_or("no graph: the file is empty, cut off or not ONNX")?;
+    let graph = model.graph.as_mut().ok_or("no graph: the file is empty, cut off or not ONNX")?;
     if graph.node.is_empty() || graph.output.is_empty() {
         return Err("a graph without nodes or without outputs".to_owned());
     }
@@ -32,17 +35,16 @@ pub(crate) fn check(model: &ModelProto) -> Result<(&GraphProto, &str), String> {
     if !graph.sparse_initializer.is_empty() {
         return Err("sparse initializers are not run".to_owned());
     }
+    names_are_defined(graph)?;
+    one_input(graph)?;
+    wanted::cut(graph, output)?;
     for tensor in &graph.initializer {
         tensor::check(tensor)?;
     }
     for node in &graph.node {
         check_node(node).map_err(|reason| format!("node \"{}\": {reason}", short(&node.name)))?;
     }
-    names_are_defined(graph)?;
-    for info in graph.input.iter().chain(&graph.output).chain(&graph.value_info) {
-        check_shape(info)?;
-    }
-    Ok((graph, only_input(graph)?))
+    graph.input.iter().chain(&graph.output).chain(&graph.value_info).try_for_each(check_shape)
 }
 
 fn check_node(node: &NodeProto) -> Result<(), String> {
@@ -50,7 +52,7 @@ fn check_node(node: &NodeProto) -> Result<(), String> {
     for attribute in &node.attribute {
         check_attribute(attribute)?;
     }
-    if node.op_type == trees::OPERATOR { trees::check(node) } else { Ok(()) }
+    if trees::is_forest(&node.op_type) { Forest::read(node).map(drop) } else { Ok(()) }
 }
 
 fn check_attribute(attribute: &AttributeProto) -> Result<(), String> {
@@ -85,7 +87,7 @@ fn check_shape(info: &ValueInfoProto) -> Result<(), String> {
     use tract_onnx::pb::tensor_shape_proto::dimension::Value::DimValue;
     let Some(type_proto::Value::TensorType(tensor)) = info.r#type.as_ref().and_then(|t| t.value.as_ref())
     else {
-        return Err(format!("\"{}\" is not a tensor: export without ZipMap", short(&info.name)));
+        return Err(format!("\"{}\" is not a tensor", short(&info.name)));
     };
     for dimension in tensor.shape.iter().flat_map(|shape| &shape.dim) {
         match dimension.value {
@@ -98,13 +100,12 @@ fn check_shape(info: &ValueInfoProto) -> Result<(), String> {
     Ok(())
 }
 
-fn only_input(graph: &GraphProto) -> Result<&str, String> {
+fn one_input(graph: &GraphProto) -> Result<(), String> {
     let constants: BTreeSet<_> = graph.initializer.iter().map(|tensor| &tensor.name).collect();
-    let mut inputs = graph.input.iter().filter(|input| !constants.contains(&input.name));
-    match (inputs.next(), inputs.next()) {
-        (Some(input), None) => Ok(&input.name),
-        (None, _) => Err("the graph has no input".to_owned()),
-        (Some(_), Some(_)) => Err("more than one input, where one of [rows, features] is wanted".to_owned()),
+    match graph.input.iter().filter(|input| !constants.contains(&input.name)).count() {
+        0 => Err("the graph has no input".to_owned()),
+        1 => Ok(()),
+        _ => Err("more than one input, where one of [rows, features] is wanted".to_owned()),
     }
 }
 

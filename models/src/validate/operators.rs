@@ -71,8 +71,15 @@ const STANDARD: [&str; 62] = [
     "Unsqueeze",
     "Where",
 ];
-const LEARNING: [&str; 5] =
-    ["LinearClassifier", "LinearRegressor", "Normalizer", "Scaler", "TreeEnsembleClassifier"];
+const LEARNING: [&str; 7] = [
+    "Imputer",
+    "LinearClassifier",
+    "LinearRegressor",
+    "Normalizer",
+    "Scaler",
+    "TreeEnsembleClassifier",
+    "TreeEnsembleRegressor",
+];
 
 pub(super) fn check(node: &NodeProto) -> Result<(), String> {
     let operator = node.op_type.as_str();

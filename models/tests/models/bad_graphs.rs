@@ -6,10 +6,10 @@ use tract_onnx::pb::tensor_proto::DataLocation;
 use tract_onnx::pb::{AttributeProto, GraphProto, ModelProto};
 
 use crate::folder::Folder;
-use crate::graphs::{attribute, linear, model, node, tensor, trees, value};
+use crate::graphs::{linear, model, node, tensor, trees, value};
 
 /// Loads the graph as it is, spoils it and expects the reason.
-fn spoiled(mut graph: ModelProto, spoil: impl FnOnce(&mut ModelProto), reason: &str) {
+pub fn spoiled(mut graph: ModelProto, spoil: impl FnOnce(&mut ModelProto), reason: &str) {
     let mut folder = two_inputs(&graph);
     folder.load();
     spoil(&mut graph);
@@ -27,7 +27,7 @@ fn two_inputs(graph: &ModelProto) -> Folder {
     folder
 }
 
-fn graph(model: &mut ModelProto) -> &mut GraphProto {
+pub fn graph(model: &mut ModelProto) -> &mut GraphProto {
     model.graph.as_mut().unwrap()
 }
 
@@ -71,25 +71,6 @@ fn constants_hold_what_their_shape_says_and_nothing_lies_outside() {
     spoiled(base(), |m| graph(m).initializer[0].data_type = 8, "its type is none of");
     let hidden = AttributeProto { t: Some(tensor("inner", &[5], &[1.0])), ..AttributeProto::default() };
     spoiled(base(), |m| graph(m).node[0].attribute.push(hidden), "constant \"inner\"");
-}
-
-#[test]
-fn trees_that_would_hang_or_read_outside_are_refused() {
-    let ints = |name: &'static str, values: &'static [i64]| {
-        move |m: &mut ModelProto| attribute(m, name).ints = values.to_vec()
-    };
-    spoiled(trees(), ints("nodes_truenodeids", &[0, 0, 0, 1, 0, 0]), "leads to 0: a cycle");
-    spoiled(trees(), ints("nodes_truenodeids", &[2, 0, 0, 1, 0, 0]), "leads to 2: a cycle, a second parent");
-    spoiled(trees(), ints("nodes_truenodeids", &[9, 0, 0, 1, 0, 0]), "leads to 9");
-    spoiled(trees(), ints("nodes_truenodeids", &[-1, 0, 0, 1, 0, 0]), "leads to -1");
-    spoiled(trees(), ints("nodes_truenodeids", &[1]), "nodes_truenodeids of another length");
-    spoiled(trees(), ints("nodes_nodeids", &[0, 1, 1, 0, 1, 2]), "node 1 twice");
-    spoiled(trees(), ints("nodes_treeids", &[0, 0, 0, 5, 5, 5]), "not numbered from 0");
-    spoiled(trees(), ints("class_ids", &[0, 0, 0, 7]), "class 7 of 2");
-    spoiled(trees(), ints("class_nodeids", &[0, 2, 1, 2]), "node 0 of tree 0, which is no leaf");
-    spoiled(trees(), ints("nodes_featureids", &[0, 0, 0, 9, 0, 0]), "feature #9");
-    let gte = |m: &mut ModelProto| attribute(m, "nodes_modes").strings[0] = b"BRANCH_GTE".to_vec();
-    spoiled(trees(), gte, "BRANCH_GTE");
 }
 
 #[test]

@@ -14,7 +14,7 @@ fn a_score_has_the_same_bits_in_any_batch_logistic() {
 
 #[test]
 fn a_score_has_the_same_bits_in_any_batch_xgboost() {
-    same_bits(Which::Xgboost, 512);
+    same_bits(Which::Xgboost, 2_048);
 }
 
 #[test]

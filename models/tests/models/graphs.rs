@@ -74,25 +74,11 @@ pub fn trees() -> ModelProto {
     let mut tree = node("TreeEnsembleClassifier", &["X"], "label");
     tree.output.push("p".to_owned());
     tree.domain = "ai.onnx.ml".to_owned();
-    let words = |name: &str, values: &[&str]| AttributeProto {
-        name: name.to_owned(),
-        r#type: 8,
-        strings: values.iter().map(|value| value.as_bytes().to_vec()).collect(),
-        ..AttributeProto::default()
-    };
-    let floats = |name: &str, values: &[f32]| AttributeProto {
-        name: name.to_owned(),
-        r#type: 6,
-        floats: values.to_vec(),
-        ..AttributeProto::default()
-    };
-    let logistic = b"LOGISTIC".to_vec();
-    let name = "post_transform".to_owned();
     tree.attribute = vec![
         words("nodes_modes", &["BRANCH_LT", "LEAF", "LEAF", "BRANCH_LT", "LEAF", "LEAF"]),
         floats("nodes_values", &[10.0, 0.0, 0.0, 20.0, 0.0, 0.0]),
         floats("class_weights", &[-1.0, 1.0, -0.5, 2.0]),
-        AttributeProto { name, r#type: 3, s: logistic, ..AttributeProto::default() },
+        word("post_transform", "LOGISTIC"),
     ];
     let arrays: [(&str, &[i64]); 9] = [
         ("nodes_treeids", &[0, 0, 0, 1, 1, 1]),
@@ -105,18 +91,51 @@ pub fn trees() -> ModelProto {
         ("class_ids", &[0, 0, 0, 0]),
         ("classlabels_int64s", &[0, 1]),
     ];
-    for (name, ints) in arrays {
-        let (name, ints) = (name.to_owned(), ints.to_vec());
-        tree.attribute.push(AttributeProto { name, r#type: 7, ints, ..AttributeProto::default() });
-    }
-    let mut model = model(2, vec![tree], vec![]);
+    tree.attribute.extend(arrays.map(|(name, values)| ints(name, values)));
+    classifier(2, tree, 2)
+}
+
+/// A graph of one classifier: outputs `label` and `p`.
+pub fn classifier(columns: i64, tree: NodeProto, classes: i64) -> ModelProto {
+    let mut model = model(columns, vec![tree], vec![]);
     let graph = model.graph.as_mut().unwrap();
     let mut label = value("label", &[None]);
     if let Some(type_proto::Value::TensorType(tensor)) = label.r#type.as_mut().unwrap().value.as_mut() {
         tensor.elem_type = DataType::Int64 as i32;
     }
-    graph.output = vec![label, value("p", &[None, Some(2)])];
+    graph.output = vec![label, value("p", &[None, Some(classes)])];
     model
+}
+
+fn named(name: &str, kind: i32) -> AttributeProto {
+    AttributeProto { name: name.to_owned(), r#type: kind, ..AttributeProto::default() }
+}
+
+pub fn int(name: &str, value: i64) -> AttributeProto {
+    AttributeProto { i: value, ..named(name, 2) }
+}
+
+pub fn float(name: &str, value: f32) -> AttributeProto {
+    AttributeProto { f: value, ..named(name, 1) }
+}
+
+pub fn word(name: &str, value: &str) -> AttributeProto {
+    AttributeProto { s: value.as_bytes().to_vec(), ..named(name, 3) }
+}
+
+pub fn ints(name: &str, values: &[i64]) -> AttributeProto {
+    AttributeProto { ints: values.to_vec(), ..named(name, 7) }
+}
+
+pub fn floats(name: &str, values: &[f32]) -> AttributeProto {
+    AttributeProto { floats: values.to_vec(), ..named(name, 6) }
+}
+
+pub fn words(name: &str, values: &[&str]) -> AttributeProto {
+    AttributeProto {
+        strings: values.iter().map(|value| value.as_bytes().to_vec()).collect(),
+        ..named(name, 8)
+    }
 }
 
 /// An attribute of the graph's first node.

@@ -32,7 +32,7 @@ use super::training::{FEATURES_VERSION, SEEN};
 /// Rows of a reference that are held: at a hundred features they are 32 MB, and what they add to an index by chance is
 /// half a thousandth.
 const ROWS: usize = 20_000;
-/// Of these so many are scored by each model that decided: trees take milliseconds a row.
+/// Of these so many are scored by each model that decided.
 const SCORED: usize = 2_000;
 /// Rows scored at once.
 const BATCH: usize = 512;

@@ -7,6 +7,9 @@
 
 use super::attributes::{Comparison, Written};
 
+/// Longest walk: trees are tens of steps deep, sets of categories thousands. A million would take milliseconds a row.
+const MOST_STEPS: u32 = 20_000;
+
 /// One tree's shape.
 #[derive(Debug)]
 pub(super) struct Shape {
@@ -35,6 +38,9 @@ pub(super) fn read(tree: &[Written]) -> Result<Shape, String> {
         })
         .collect::<Result<Vec<_>, String>>()?;
     let steps = longest_walk(tree, &children)?;
+    if steps > MOST_STEPS {
+        return Err(format!("a walk of {steps} steps, where {MOST_STEPS} are the limit"));
+    }
     Ok(Shape { children, steps })
 }
 

@@ -18,7 +18,8 @@ pub(super) fn cut(graph: &mut GraphProto, output: usize) -> Result<(), String> {
     let mut needed = BTreeSet::from([wanted.name.clone()]);
     let mut nodes = Vec::new();
     for node in std::mem::take(&mut graph.node).into_iter().rev() {
-        if node.output.iter().any(|name| needed.contains(name)) {
+        // A name may be empty: what is left out has none.
+        if node.output.iter().any(|name| !name.is_empty() && needed.contains(name)) {
             needed.extend(node.input.iter().filter(|name| !name.is_empty()).cloned());
             nodes.push(node);
         }
@@ -27,9 +28,7 @@ pub(super) fn cut(graph: &mut GraphProto, output: usize) -> Result<(), String> {
     graph.node = nodes;
     graph.output = vec![wanted];
     graph.value_info.retain(|info| needed.contains(&info.name));
-    // A constant may be listed as an input too, and would become one if only the constant were left out.
-    let constants: BTreeSet<String> = graph.initializer.iter().map(|tensor| tensor.name.clone()).collect();
-    graph.input.retain(|input| needed.contains(&input.name) || !constants.contains(&input.name));
+    graph.input.retain(|input| needed.contains(&input.name));
     graph.initializer.retain(|tensor| needed.contains(&tensor.name));
     Ok(())
 }
@@ -38,7 +37,7 @@ pub(super) fn cut(graph: &mut GraphProto, output: usize) -> Result<(), String> {
 fn table_before_zip_map(nodes: &[NodeProto], output: &ValueInfoProto) -> Option<ValueInfoProto> {
     let is_zip_map = |node: &&NodeProto| node.op_type == "ZipMap" && node.domain == "ai.onnx.ml";
     let makes = |node: &&NodeProto| node.output.first() == Some(&output.name);
-    let table = nodes.iter().filter(is_zip_map).find(makes)?.input.first()?;
+    let table = nodes.iter().filter(is_zip_map).find(makes)?.input.first().filter(|name| !name.is_empty())?;
     let tensor = type_proto::Tensor { elem_type: DataType::Float as i32, shape: None };
     let kind = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..TypeProto::default() };
     Some(ValueInfoProto { name: table.clone(), r#type: Some(kind), ..ValueInfoProto::default() })

@@ -45,10 +45,21 @@ fn a_graph_with_loose_ends_is_refused() {
     spoiled(base(), |m| graph(m).output[0].name = "nobody".to_owned(), "no node makes the output \"nobody\"");
     spoiled(base(), |m| graph(m).node[0].input[0] = "p".to_owned(), "reads \"p\" before it is made");
     spoiled(base(), |m| graph(m).node[0].output[0] = "w".to_owned(), "\"w\" is made twice");
-    spoiled(base(), |m| graph(m).input.push(value("Y", &[None, Some(2)])), "more than one input");
+    let two = |m: &mut ModelProto| {
+        graph(m).input.push(value("Y", &[None, Some(2)]));
+        graph(m).node[0].input[1] = "Y".to_owned();
+    };
+    spoiled(base(), two, "more than one input");
     spoiled(base(), |m| graph(m).input.clear(), "before it is made");
     spoiled(base(), |m| m.graph = None, "no graph");
-    spoiled(base(), |m| graph(m).node = vec![node("Sigmoid", &["X"], "p"); 1_001], "1001 nodes");
+    let chain = |m: &mut ModelProto| {
+        let link = |n: usize| node("Sigmoid", &[&format!("s{n}")], &format!("s{}", n + 1));
+        let mut nodes = vec![node("Sigmoid", &["X"], "s0")];
+        nodes.extend((0..999).map(link));
+        nodes.push(node("Sigmoid", &["s999"], "p"));
+        graph(m).node = nodes;
+    };
+    spoiled(base(), chain, "1001 nodes");
     spoiled(
         base(),
         |m| graph(m).input[0] = value("X", &[None, Some(1 << 40)]),

@@ -43,9 +43,14 @@ fn operators_and_constants_of_other_outputs_are_not_looked_at() {
     graph.initializer.push(words);
     // As an old exporter lists it: it must not become an input when the constant goes.
     graph.input.insert(0, value("words", &[Some(0)]));
-    graph.node.push(node("Frobnicate", &["words", "label"], "word"));
+    graph.input.push(value("id", &[None, Some(1)]));
+    graph.node.push(node("Frobnicate", &["words", "label", "id"], "word"));
     graph.output.push(value("word", &[None]));
     folder(&model, 1).load();
+    assert!(folder(&model, 2).refusal().contains("more than one input"));
+    let graph = model.graph.as_mut().unwrap();
+    graph.input.pop();
+    graph.node[1].input.pop();
     let refusal = folder(&model, 2).refusal();
     assert!(refusal.contains("its type is none of") || refusal.contains("Frobnicate"), "{refusal}");
     assert!(folder(&model, 3).refusal().contains("output.index is 3, and the graph has 3 outputs"));

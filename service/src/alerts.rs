@@ -15,7 +15,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
-use queue::{CHANGES_AT_ONCE, Change, Queue, Session, Token};
+use queue::{CHANGES_AT_ONCE, Change, EffectKind, Queue, Session, Token};
 use tokio::runtime::Handle;
 use tokio::sync::broadcast;
 
@@ -144,7 +144,9 @@ impl Work {
         let anchors = config.anchors;
         runtime.spawn(open(config, Arc::clone(desk)));
         runtime.spawn(look(Arc::clone(desk)));
-        runtime.spawn(sender::run(Arc::clone(desk), rest, lists));
+        for kind in EffectKind::ALL {
+            runtime.spawn(sender::run(kind, Arc::clone(desk), Arc::clone(&rest), Arc::clone(&lists)));
+        }
         let mut threads = Vec::new();
         let [_, alerts, _] = &kafka.outputs;
         let [_, labels] = &kafka.inputs;

@@ -114,17 +114,6 @@ impl Queue {
         write.ended(actor, "set_password", name, done.rows_affected(), now_ms).await
     }
 
-    /// Whether somebody of this name can work alerts: has an account that is not disabled, or is signed in.
-    pub(crate) async fn is_somebody(&self, name: &str, now_ms: i64) -> Result<bool, QueueError> {
-        if name.is_empty() || name.contains('\0') {
-            return Ok(false);
-        }
-        let text = "SELECT name FROM accounts WHERE name = $1 AND disabled = 0 \
-                    UNION SELECT subject FROM sessions WHERE subject = $1 AND roles IS NOT NULL AND ends_at > $2";
-        let found = sqlx::query(text).bind(name).bind(now_ms).fetch_optional(&self.pool).await?;
-        Ok(found.is_some())
-    }
-
     /// Lets somebody in no more; all sessions of the account end, and what it held or was given is anybody's.
     ///
     /// # Errors
@@ -134,7 +123,7 @@ impl Queue {
         let text = "UPDATE accounts SET disabled = 1 WHERE name = $1";
         let done = sqlx::query(text).bind(name).execute(write.connection()).await?;
         if done.rows_affected() > 0 {
-            write.freed(name, now_ms).await?;
+            write.freed(actor, name, now_ms).await?;
         }
         write.ended(actor, "disable_account", name, done.rows_affected(), now_ms).await
     }
@@ -175,28 +164,56 @@ impl Queue {
 }
 
 impl Write {
-    /// What somebody held or was given is anybody's. Locked in the order of bulk actions first.
-    async fn freed(&mut self, name: &str, now_ms: i64) -> Result<(), QueueError> {
+    /// An account is not disabled until the end of the transaction. To be asked for before alerts are locked.
+    pub(crate) async fn hold_account(&mut self, name: &str) -> Result<(), QueueError> {
+        if !self.is_alone() && !name.contains('\0') {
+            let text = "SELECT name FROM accounts WHERE name = $1 FOR SHARE";
+            sqlx::query(text).bind(name).fetch_optional(self.connection()).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether somebody of this name can come: has an account that is not disabled, or is signed in.
+    pub(crate) async fn is_somebody(&mut self, name: &str, now_ms: i64) -> Result<bool, QueueError> {
+        if name.is_empty() || name.contains('\0') {
+            return Ok(false);
+        }
+        let account = "SELECT name FROM accounts WHERE name = $1 AND disabled = 0";
+        if sqlx::query(account).bind(name).fetch_optional(self.connection()).await?.is_some() {
+            return Ok(true);
+        }
+        let session =
+            "SELECT subject FROM sessions WHERE subject = $1 AND roles IS NOT NULL AND ends_at > $2 LIMIT 1";
+        let session = sqlx::query(session).bind(name).bind(now_ms);
+        Ok(session.fetch_optional(self.connection()).await?.is_some())
+    }
+
+    /// What somebody held or was given is anybody's, and its history says why. Locked in the order of bulk actions first.
+    async fn freed(&mut self, actor: &str, name: &str, now_ms: i64) -> Result<(), QueueError> {
         let theirs = self.pick(
             "SELECT alert_id FROM alerts WHERE state <> 'resolved' AND (assignee = $1 OR holder = $1) ORDER BY alert_id",
             "SELECT alert_id FROM alerts WHERE state <> 'resolved' AND (assignee = $1 OR holder = $1) ORDER BY alert_id \
              FOR UPDATE",
         );
         let rows = sqlx::query(theirs).bind(name).fetch_all(self.connection()).await?;
-        for row in rows {
+        let ids: Vec<String> = rows.iter().map(|row| row.try_get("alert_id")).collect::<Result<_, _>>()?;
+        for id in &ids {
             sqlx::query(
                 "UPDATE alerts SET version = version + 1, changed_at = $3, action_id = NULL, undo_until = NULL, \
                  assignee = CASE WHEN assignee = $2 THEN NULL ELSE assignee END, \
                  lease_until = CASE WHEN holder = $2 THEN 0 ELSE lease_until END, \
                  holder = CASE WHEN holder = $2 THEN NULL ELSE holder END WHERE alert_id = $1",
             )
-            .bind(row.try_get::<String, _>("alert_id")?)
+            .bind(id)
             .bind(name)
             .bind(now_ms)
             .execute(self.connection())
             .await?;
         }
-        Ok(())
+        let detail = json!({ "of": name });
+        let freed = |id| Deed { at_ms: now_ms, actor, action: "set_free", object: id, detail: &detail };
+        let deeds: Vec<_> = ids.iter().map(|id| freed(id.as_str())).collect();
+        self.audit(&deeds).await
     }
 
     /// Ends the sessions of an account that was changed, and writes it down.

@@ -28,6 +28,14 @@ pub(crate) const CLAIM_NEXT: [&str; 2] = [
 pub(crate) const ASLEEP: &str =
     "SELECT alert_id FROM alerts WHERE state = 'snoozed' AND snoozed_until <= $1 LIMIT 1";
 
+pub(crate) const WAKE: [&str; 2] = [
+    "UPDATE alerts SET state = 'open', snoozed_until = NULL, version = version + 1, changed_at = $1, action_id = NULL, \
+     undo_until = NULL WHERE state = 'snoozed' AND snoozed_until <= $1",
+    "UPDATE alerts SET state = 'open', snoozed_until = NULL, version = version + 1, changed_at = $1, action_id = NULL, \
+     undo_until = NULL WHERE alert_id IN (SELECT alert_id FROM alerts WHERE state = 'snoozed' AND snoozed_until <= $1 \
+     ORDER BY alert_id FOR UPDATE SKIP LOCKED)",
+];
+
 /// Who acts: the name in the audit log and in claims.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seat<'a> {
@@ -120,10 +128,6 @@ impl Queue {
             return Err(QueueError::Invalid { field: "draft", expected });
         }
         let mut write = self.write().await?;
-        if let Some(draft) = draft {
-            let draft: String = draft.chars().take(TEXT).collect();
-            write.draft(seat, id, &draft, now_ms).await?;
-        }
         let text = "UPDATE alerts SET lease_until = $3 WHERE alert_id = $1 AND holder = $2 AND lease_until > $4 RETURNING *";
         let row = sqlx::query(text)
             .bind(id)
@@ -140,6 +144,11 @@ impl Queue {
                 may.and_then(|()| Err(QueueError::NotNow("the claim has lapsed".to_owned())))
             }
         };
+        // After the alert is locked, as whoever sends the note does.
+        if let Some(draft) = draft {
+            let draft: String = draft.chars().take(TEXT).collect();
+            write.draft(seat, id, &draft, now_ms).await?;
+        }
         write.commit().await?;
         answer
     }
@@ -179,23 +188,26 @@ impl Queue {
         to: Assignee<'_>,
         now_ms: i64,
     ) -> Result<Alert, QueueError> {
-        if let Some(to) = to.filter(|to| *to != seat.name)
-            && !self.is_somebody(to, now_ms).await?
-        {
-            let expected = "somebody who may sign in, or null".to_owned();
-            return Err(QueueError::Invalid { field: "to", expected });
-        }
-        let named = Named { action: "assign", detail: json!({ "to": to }), undoable: true };
-        let change = |_: &AlertRow, standing: &mut Standing| {
-            standing.is_waiting()?;
-            standing.may_act(seat, now_ms)?;
-            standing.assignee = to.map(str::to_owned);
-            if to.is_some() && standing.holder.as_deref() != to {
-                standing.released();
+        let mut write = self.write().await?;
+        if let Some(to) = to.filter(|to| *to != seat.name) {
+            write.hold_account(to).await?;
+            if !write.is_somebody(to, now_ms).await? {
+                let expected = "somebody who may sign in, or null".to_owned();
+                return Err(QueueError::Invalid { field: "to", expected });
             }
-            Ok(())
-        };
-        self.changed(seat, id, version, named, now_ms, change).await
+        }
+        let row = write.seen(id, version).await?;
+        let named = Named { action: "assign", detail: json!({ "to": to }), undoable: true };
+        row.standing.is_waiting()?;
+        row.standing.may_act(seat, now_ms)?;
+        let mut after = row.standing.clone();
+        after.assignee = to.map(str::to_owned);
+        if to.is_some() && after.holder.as_deref() != to {
+            after.released();
+        }
+        let alert = self.written(&mut write, seat, id, (&row.standing, after), &named, now_ms).await?;
+        write.commit().await?;
+        Ok(alert)
     }
 
     /// Puts it away until a time; a new hit wakes it earlier. It is released.
@@ -265,8 +277,8 @@ impl Queue {
             return Ok(0);
         }
         let mut write = self.write().await?;
-        let text = "UPDATE alerts SET state = 'open', snoozed_until = NULL, version = version + 1, changed_at = $1, \
-                    action_id = NULL, undo_until = NULL WHERE state = 'snoozed' AND snoozed_until <= $1";
+        // What somebody is at is woken the next time, so that neither waits for the other.
+        let text = write.pick(WAKE[0], WAKE[1]);
         let woken = sqlx::query(text).bind(now_ms).execute(write.connection()).await?.rows_affected();
         write.commit().await?;
         Ok(woken)

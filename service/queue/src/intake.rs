@@ -134,8 +134,14 @@ impl Write {
         // A hit and the label of its payment that are taken in at the same moment would not see each other: in Postgres, too,
         // one at a time, until the end of the transaction.
         if !self.is_alone() {
-            let text = "LOCK TABLE offsets IN SHARE ROW EXCLUSIVE MODE";
-            sqlx::query(text).execute(self.connection()).await?;
+            // Longer than people wait: another filler may be at a whole batch.
+            for text in [
+                "SET LOCAL lock_timeout = '8s'",
+                "LOCK TABLE offsets IN SHARE ROW EXCLUSIVE MODE",
+                "SET LOCAL lock_timeout = '3s'",
+            ] {
+                sqlx::query(text).execute(self.connection()).await?;
+            }
         }
         let part = i64::from(span.partition);
         let done = match span.from {

@@ -175,7 +175,7 @@ impl Order {
 fn cursor(text: &str) -> Result<(u64, String), QueueError> {
     let read = || {
         let (key, id) = text.split_at_checked(16)?;
-        let id = String::from_utf8(hex::decode(id).ok()?).ok()?;
+        let id = String::from_utf8(hex::decode(id).ok()?).ok().filter(|id| !id.contains('\0'))?;
         Some((u64::from_str_radix(key, 16).ok()?, id))
     };
     read().ok_or_else(|| QueueError::Invalid {

@@ -33,7 +33,7 @@ pub enum Effect {
 }
 
 /// Which of them: each kind goes its own way, so that what one waits for does not hold up the other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EffectKind {
     /// Labels.
     Label,

@@ -102,15 +102,17 @@ impl Queue {
         let known = if attempt.name.contains('\0') { None } else { self.known(attempt.name).await? };
         let hash = known.as_ref().map_or(NOBODY, |known| known.hash.as_str());
         let is_right = self.is_password(attempt.password, hash).await?;
-        // Not before: a locked account is not to be told from none by the time that it takes.
+        // Not before, and with an entry like any other: a locked account is not to be told from none by the time it takes.
         if let Some(known) = known.as_ref().filter(|known| known.locked_until_ms > now_ms) {
+            self.write_audit("nobody", "sign_in_failed", attempt.name, &json!({ "locked": true }), now_ms)
+                .await?;
             return Ok(SignIn::Locked { until_ms: known.locked_until_ms });
         }
-        match known.filter(|known| is_right && !known.disabled) {
-            Some(known) => {
-                let (token, session) = self.begin(attempt.name, Roles::Account(known.roles), now_ms).await?;
-                Ok(SignIn::In(token, session))
-            }
+        let Some(known) = known.filter(|known| is_right && !known.disabled) else {
+            return self.failed(attempt.name, now_ms).await;
+        };
+        match self.begin(attempt.name, Roles::Account(known.roles), now_ms).await? {
+            Some((token, session)) => Ok(SignIn::In(token, session)),
             None => self.failed(attempt.name, now_ms).await,
         }
     }
@@ -125,7 +127,8 @@ impl Queue {
         roles: &[String],
         now_ms: i64,
     ) -> Result<(Token, Session), QueueError> {
-        self.begin(subject, Roles::Vouched(roles.to_vec()), now_ms).await
+        let begun = self.begin(subject, Roles::Vouched(roles.to_vec()), now_ms).await?;
+        begun.ok_or_else(|| QueueError::Damaged("nobody keeps out whom another vouched for".to_owned()))
     }
 
     /// Who holds this token, if it is still good; the idle time begins anew (written at most once a minute).
@@ -198,7 +201,13 @@ impl Queue {
         known.transpose()
     }
 
-    async fn begin(&self, subject: &str, roles: Roles, now_ms: i64) -> Result<(Token, Session), QueueError> {
+    /// `None` where the account was locked or disabled while its password was looked at.
+    async fn begin(
+        &self,
+        subject: &str,
+        roles: Roles,
+        now_ms: i64,
+    ) -> Result<Option<(Token, Session)>, QueueError> {
         let token = Token::random();
         let ends_ms = now_ms.saturating_add(self.rules().session_absolute_ms);
         let idle_since = now_ms.saturating_sub(self.rules().session_idle_ms);
@@ -211,8 +220,12 @@ impl Queue {
             Roles::Account(roles) => (None, roles),
         };
         if vouched.is_none() {
-            let text = "UPDATE accounts SET failures = 0, locked_until = 0 WHERE name = $1 AND failures > 0";
-            sqlx::query(text).bind(subject).execute(write.connection()).await?;
+            let text = "UPDATE accounts SET failures = 0, locked_until = 0 \
+                        WHERE name = $1 AND disabled = 0 AND locked_until <= $2";
+            let cleared = sqlx::query(text).bind(subject).bind(now_ms).execute(write.connection()).await?;
+            if cleared.rows_affected() == 0 {
+                return Ok(None);
+            }
         }
         sqlx::query(
             "INSERT INTO sessions (token_hash, subject, roles, seen_at, ends_at) VALUES ($1, $2, $3, $4, $5)",
@@ -229,7 +242,7 @@ impl Queue {
         write.audit(&[deed]).await?;
         write.commit().await?;
         let csrf = token.csrf();
-        Ok((token, Session { subject: subject.to_owned(), roles, csrf, ends_ms }))
+        Ok(Some((token, Session { subject: subject.to_owned(), roles, csrf, ends_ms })))
     }
 
     /// Counts a failure; the account of the name, if there is one, is locked when there were too many in a row.

@@ -317,6 +317,13 @@ impl Queue {
         mut before: Standing,
         now_ms: i64,
     ) -> Result<Alert, QueueError> {
+        // Who has left meanwhile does not have it again.
+        if let Some(assignee) = before.assignee.clone()
+            && assignee != seat.name
+            && !write.is_somebody(&assignee, now_ms).await?
+        {
+            before.assignee = None;
+        }
         let row = write.locked(id).await?;
         if row.standing.undo.as_ref().is_none_or(|(last, _)| last != action_id) {
             return Err(QueueError::Stale { version: row.alert.version });

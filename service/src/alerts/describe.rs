@@ -285,7 +285,7 @@ fn of_people(add: &mut impl FnMut(&str, &str, Value)) {
         "/v1/filters/{name}",
         json!({ "operationId": "saveFilter", "summary": "Keeps a filter under a name, at most 50", "parameters": [path("name")],
         "requestBody": body(kept),
-        "responses": answers("Filter", &[OF_A_BODY.as_slice(), &[Code::NotNow]].concat()) }),
+        "responses": answers("Filter", &[OF_A_BODY.as_slice(), &[Code::NotNow, Code::NotFound]].concat()) }),
     );
     let mut gone = answers("Any", &[Code::InvalidRequest, Code::NotFound]);
     if let Some(gone) = gone.as_object_mut() {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use queue::Figures;
+use queue::{EffectKind, Figures};
 use tokio::sync::watch;
 
 use super::filler::Kind;
@@ -24,8 +24,8 @@ pub enum Part {
     Look,
     /// Who takes in records of a topic.
     Filler(Kind),
-    /// Who carries out what follows from verdicts.
-    Sender,
+    /// Who carries out what follows from verdicts, one kind of it.
+    Sender(EffectKind),
 }
 
 /// A filler as others see it.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Extension, Json, Router};
@@ -145,6 +145,13 @@ async fn enter(rest: &Rest, terms: &Terms) -> Result<Arc<Place>, Problem> {
 
 /// Takes a body that nobody reads: who is still sending it would find a broken connection and no answer.
 async fn drain(request: Request, most: usize) {
+    let headers = request.headers();
+    let length =
+        headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    // One who waits to be told to go on has sent nothing yet.
+    if headers.contains_key(header::EXPECT) || length.is_some_and(|length| length > most) {
+        return;
+    }
     let mut parts = request.into_body().into_data_stream();
     let mut left = most;
     let all = async {

@@ -90,8 +90,8 @@ impl Desk {
             let part = self.queue_part();
             part["ready"] == json!(false) && part["reason"].as_str().unwrap().contains(reason)
         });
-        let ready = self.get("/readyz");
-        assert_eq!(ready.status(), 200, "payments are decided: {}", ready.text().unwrap());
+        // The line may be at a rebalance on a busy machine.
+        until("payments are decided", Duration::from_secs(20), || self.get("/readyz").status() == 200);
         let board: Value = self.get("/v1/board").json().unwrap();
         assert!(board["readiness"]["parts"].to_string().contains(reason), "{}", board["readiness"]);
         // Payments are decided, and their alerts wait in the topic.

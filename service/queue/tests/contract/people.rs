@@ -39,6 +39,24 @@ async fn an_alert_is_given_to_somebody_and_is_anybodys_when_they_leave() {
         assert!(other.version > held_by_ben.version, "who saw it before is told so");
         assert!(give(Some("ben")).await.is_err());
         assert_eq!(queue.claim_next(ANNA, NOW + 1).await.unwrap().unwrap().alert_id, given);
+        let why = queue.get(ANNA, &given, NOW).await.unwrap().history;
+        assert!(why.iter().any(|entry| entry.action == "set_free"), "its history says why: {why:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_verdict_taken_back_does_not_give_an_alert_to_who_has_left() {
+    for World { queue, .. } in worlds(&Rules::default()).await {
+        fill(&queue, &[alert("a", "c1", 100, 40)]).await;
+        account(&queue, "ben").await;
+        let id = alert_id("a");
+        let version = queue.get(LEA, &id, NOW).await.unwrap().alert.version;
+        let given = queue.assign(LEA, &id, version, Some("ben"), NOW).await.unwrap();
+        let done = queue.resolve(BEN, &id, given.version, &fraud(), NOW).await.unwrap();
+        queue.disable("admin", "ben", NOW + 1).await.unwrap();
+        let back = queue.undo(LEA, &done.undo.unwrap().0, NOW + 2).await.unwrap();
+        let back = back[0].outcome.clone().unwrap();
+        assert_eq!((back.state, back.assignee), (State::Open, None));
     }
 }
 
@@ -95,7 +113,31 @@ async fn texts_that_postgres_lacks_are_refused_and_not_the_database() {
             queue.resolve_all(ANNA, &[("x\0".to_owned(), 1), (id, version)], &fraud(), NOW).await.unwrap();
         assert_eq!(bulk.items[0].outcome, Err(QueueError::NotFound));
         assert!(bulk.items[1].outcome.is_ok());
+        let cursor = Some(format!("{}00", "0".repeat(16)));
+        let page = queue.list(ANNA, &ListQuery { cursor, limit: 9, ..ListQuery::default() }, NOW).await;
+        assert!(matches!(page, Err(QueueError::Invalid { field: "cursor", .. })), "{page:?}");
         let odd = Attempt { name: "anna\0", password: "correct horse" };
         assert_eq!(queue.sign_in(odd, NOW).await.unwrap(), SignIn::Wrong);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_account_is_locked_for_those_too_who_tried_at_the_same_time() {
+    let rules = Rules { lockout_after: 2, ..Rules::default() };
+    for World { queue, .. } in worlds(&rules).await {
+        account(&queue, "ben").await;
+        let tried = |password: &'static str| {
+            let queue = queue.clone();
+            tokio::spawn(async move { queue.sign_in(Attempt { name: "ben", password }, NOW).await.unwrap() })
+        };
+        // Two passwords are looked at at once, in the order in which they came: all of these find it open, and the last,
+        // which is right, has its turn when it is locked.
+        let wrong: Vec<_> = (0..12).map(|_| tried("wrong one here")).collect();
+        tokio::time::sleep(std::time::Duration::from_millis(15)).await;
+        let right = tried("correct horse").await.unwrap();
+        assert!(matches!(right, SignIn::Locked { .. }), "{right:?}");
+        for one in wrong {
+            assert!(!matches!(one.await.unwrap(), SignIn::In(..)));
+        }
     }
 }

@@ -113,8 +113,8 @@ fn headers_are_bounded() {
 #[test]
 fn a_path_with_u_0000_is_none_of_ours() {
     let world = world();
-    assert_eq!(world.with("GET", "/v1/decisions/a%00b"), Err(Code::InvalidRequest));
-    assert_eq!(world.with("GET", "/nowhere/%00"), Err(Code::NotFound));
+    assert_eq!(world.with("GET", "/v1/decisions/a%00b"), Err(Code::NotFound));
+    assert_eq!(world.with("PUT", "/v1/filters/%00"), Err(Code::NotFound));
     assert!(world.with("GET", "/v1/decisions/a%2500b").is_ok(), "a percent sign, two noughts");
 }
 

@@ -173,7 +173,7 @@ fn every_export_scores_as_onnx_runtime_does() {
         for rows in [Rows::Clean, Rows::Missing] {
             let (scored, difference) = compare(export, &model, &data, rows);
             println!("{} {}: {scored} scores, largest difference {difference:e}", export.name, rows.word());
-            // Sums of trees are ONNX Runtime's to the bit; what is left is how libraries round an exponential.
+            // Sums of trees were ONNX Runtime's to the bit; what is allowed is how libraries round an exponential.
             let most = if export.kind == Kind::Trees { f64::from(f32::EPSILON) } else { TOLERANCE };
             assert!(difference <= most, "{} {}: {difference:e}", export.name, rows.word());
             let least = match (export.missing, rows) {

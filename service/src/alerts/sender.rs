@@ -10,7 +10,6 @@ use std::time::Duration;
 use queue::{Effect, EffectKind, OutboxRow, Queue, QueueError};
 use schemas::payment::{Label, LabelSource};
 use schemas::time::EventTime;
-
 use serde_json::json;
 
 use super::Desk;

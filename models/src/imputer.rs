@@ -6,6 +6,8 @@ use tract_onnx::model::{OnnxOpRegister, ParsingContext};
 use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_hir::internal::*;
 
+use crate::own::{self, Own, Work};
+
 /// Makes the operator known to tract's ONNX parser.
 pub(crate) fn register(operators: &mut OnnxOpRegister) {
     operators.insert("Imputer", imputer);
@@ -13,10 +15,7 @@ pub(crate) fn register(operators: &mut OnnxOpRegister) {
 
 /// What stands in the file and what runs.
 #[derive(Debug, Clone)]
-struct Imputer(Arc<Replacement>);
-
-#[derive(Debug)]
-struct Replacement {
+struct Imputer {
     replaced: f32,
     by: Vec<f32>,
 }
@@ -25,10 +24,10 @@ fn imputer(_: &ParsingContext, node: &NodeProto) -> TractResult<(Box<dyn Inferen
     let by: Vec<f32> = node.get_attr_opt_vec("imputed_value_floats")?.unwrap_or_default();
     ensure!(!by.is_empty(), "Imputer without imputed_value_floats");
     let replaced: f32 = node.get_attr_opt("replaced_value_float")?.unwrap_or(0.0);
-    Ok((expand(Imputer(Arc::new(Replacement { replaced, by }))), vec![]))
+    Ok((expand(Imputer { replaced, by }), vec![]))
 }
 
-impl Replacement {
+impl Imputer {
     fn fits(&self, columns: usize) -> TractResult<()> {
         let values = self.by.len();
         ensure!(values == columns || values == 1, "Imputer: {values} values for {columns} columns");
@@ -53,55 +52,30 @@ impl Expansion for Imputer {
         inputs: &'p [TensorProxy],
         outputs: &'p [TensorProxy],
     ) -> InferenceResult {
-        check_input_arity(inputs, 1)?;
-        check_output_arity(outputs, 1)?;
-        solver.equals(&inputs[0].rank, 2)?;
-        solver.equals(&inputs[0].datum_type, f32::datum_type())?;
-        solver.equals(&outputs[0].datum_type, f32::datum_type())?;
-        solver.equals(&outputs[0].shape, &inputs[0].shape)
+        own::same_table(solver, inputs, outputs)
     }
 
     fn wire(&self, prefix: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
-        self.0.fits(model.outlet_fact(inputs[0])?.shape[1].to_usize()?)?;
-        model.wire_node(prefix, self.clone(), inputs)
+        self.fits(model.outlet_fact(inputs[0])?.shape[1].to_usize()?)?;
+        model.wire_node(prefix, Own::new(self.clone()), inputs)
     }
 }
 
-impl PartialEq for Imputer {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
+impl Work for Imputer {
+    const NAME: &'static str = "Imputer";
 
-impl Eq for Imputer {}
-
-impl Op for Imputer {
-    fn name(&self) -> StaticName {
-        "Imputer".into()
+    fn output(&self, input: &TypedFact) -> TractResult<TypedFact> {
+        Ok(f32::fact(input.shape.iter()))
     }
 
-    op_as_typed_op!();
-}
-
-impl EvalOp for Imputer {
-    op_out_of_plan!();
-
-    fn eval(&self, _: &EvalContext, mut inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let mut table = inputs.pop().context("no input")?.into_tensor();
+    fn run(&self, input: TValue) -> TractResult<Tensor> {
+        let mut table = input.into_tensor();
         let columns = table.shape().last().copied().unwrap_or(0).max(1);
-        self.0.fits(columns)?;
-        let values = self.0.by.iter().cycle();
+        self.fits(columns)?;
+        let values = self.by.iter().cycle();
         for row in table.try_as_plain_ram_mut()?.as_slice_mut::<f32>()?.chunks_exact_mut(columns) {
-            row.iter_mut().zip(values.clone()).for_each(|(value, by)| self.0.replace(value, *by));
+            row.iter_mut().zip(values.clone()).for_each(|(value, by)| self.replace(value, *by));
         }
-        Ok(tvec!(table.into_tvalue()))
+        Ok(table)
     }
-}
-
-impl TypedOp for Imputer {
-    fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
-        Ok(tvec!(f32::fact(inputs[0].shape.iter())))
-    }
-
-    as_op!();
 }

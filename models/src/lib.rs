@@ -11,6 +11,7 @@ mod live;
 mod logistic;
 mod manifest;
 mod model;
+mod own;
 mod pack;
 mod runtime;
 mod scaler;

@@ -8,6 +8,8 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_core::ops::math;
 use tract_onnx::tract_hir::internal::*;
 
+use crate::own;
+
 /// Makes the operator known to tract's ONNX parser.
 pub(crate) fn register(operators: &mut OnnxOpRegister) {
     operators.insert("Scaler", scaler);
@@ -37,12 +39,7 @@ impl Expansion for Scaler {
         inputs: &'p [TensorProxy],
         outputs: &'p [TensorProxy],
     ) -> InferenceResult {
-        check_input_arity(inputs, 1)?;
-        check_output_arity(outputs, 1)?;
-        solver.equals(&inputs[0].rank, 2)?;
-        solver.equals(&inputs[0].datum_type, f32::datum_type())?;
-        solver.equals(&outputs[0].datum_type, f32::datum_type())?;
-        solver.equals(&outputs[0].shape, &inputs[0].shape)
+        own::same_table(solver, inputs, outputs)
     }
 
     fn wire(&self, prefix: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {

@@ -20,6 +20,7 @@ use tract_onnx::tract_hir::internal::*;
 
 use self::attributes::{CLASSIFIER, REGRESSOR};
 pub(crate) use self::forest::Forest;
+use crate::own::{Own, Work};
 
 /// Whether the operator is one of these.
 pub(crate) fn is_forest(operator: &str) -> bool {
@@ -80,95 +81,53 @@ impl Expansion for Trees {
         self.0.fits(columns).map_err(TractError::msg)?;
         let mut outputs = tvec!();
         if self.0.labels().is_some() {
-            let labels = Labels(Arc::clone(&self.0));
+            let labels = Own::new(Labels(Arc::clone(&self.0)));
             outputs.extend(model.wire_node(format!("{prefix}.labels"), labels, inputs)?);
         }
-        let scores = Scores(Arc::clone(&self.0));
+        let scores = Own::new(Scores(Arc::clone(&self.0)));
         outputs.extend(model.wire_node(format!("{prefix}.scores"), scores, inputs)?);
         Ok(outputs)
     }
 }
 
 /// Rows of features in, a row of scores for each out.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Scores(Arc<Forest>);
 
-impl PartialEq for Scores {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
+impl Work for Scores {
+    const NAME: &'static str = "TreeScores";
 
-impl Eq for Scores {}
-
-impl Op for Scores {
-    fn name(&self) -> StaticName {
-        "TreeScores".into()
+    fn output(&self, input: &TypedFact) -> TractResult<TypedFact> {
+        Ok(f32::fact([input.shape[0].clone(), self.0.columns().to_dim()]))
     }
 
-    op_as_typed_op!();
-}
-
-impl EvalOp for Scores {
-    op_out_of_plan!();
-
-    fn eval(&self, _: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let input = inputs.first().context("no input")?;
-        let (rows, columns) = table(&self.0, input)?;
+    fn run(&self, input: TValue) -> TractResult<Tensor> {
+        let (rows, columns) = table(&self.0, &input)?;
         let mut output = Tensor::zero::<f32>(&[rows, self.0.columns()])?;
         let features = input.try_as_plain_ram()?.as_slice::<f32>()?;
         self.0.scores(features, columns, output.try_as_plain_ram_mut()?.as_slice_mut::<f32>()?);
-        Ok(tvec!(output.into_tvalue()))
+        Ok(output)
     }
-}
-
-impl TypedOp for Scores {
-    fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
-        Ok(tvec!(f32::fact([inputs[0].shape[0].clone(), self.0.columns().to_dim()])))
-    }
-
-    as_op!();
 }
 
 /// Rows of features in, a label for each out.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Labels(Arc<Forest>);
 
-impl PartialEq for Labels {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
+impl Work for Labels {
+    const NAME: &'static str = "TreeLabels";
 
-impl Eq for Labels {}
-
-impl Op for Labels {
-    fn name(&self) -> StaticName {
-        "TreeLabels".into()
+    fn output(&self, input: &TypedFact) -> TractResult<TypedFact> {
+        let labels = self.0.labels().context("a regressor has no labels")?;
+        Ok(labels.datum_type().fact([input.shape[0].clone()]))
     }
 
-    op_as_typed_op!();
-}
-
-impl EvalOp for Labels {
-    op_out_of_plan!();
-
-    fn eval(&self, _: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let input = inputs.first().context("no input")?;
-        let (_, columns) = table(&self.0, input)?;
+    fn run(&self, input: TValue) -> TractResult<Tensor> {
+        let (_, columns) = table(&self.0, &input)?;
         let labels = self.0.labels().context("a regressor has no labels")?;
         let winners = self.0.winners(input.try_as_plain_ram()?.as_slice::<f32>()?, columns);
-        Ok(tvec!(labels.tensor(&winners).into_tvalue()))
+        Ok(labels.tensor(&winners))
     }
-}
-
-impl TypedOp for Labels {
-    fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
-        let labels = self.0.labels().context("a regressor has no labels")?;
-        Ok(tvec!(labels.datum_type().fact([inputs[0].shape[0].clone()])))
-    }
-
-    as_op!();
 }
 
 /// Rows and columns of the input; the forest finds all its features in it.

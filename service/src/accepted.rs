@@ -15,13 +15,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use feature_store::enricher::Ahead;
 use feature_store::identity::TransactionKey;
-use schemas::payment::Payment;
+use schemas::payment::{ContentHash, Payment};
 use tokio::sync::watch;
 
 use crate::made::Made;
 
+mod recent;
 #[cfg(test)]
 pub(crate) mod tests;
+
+use recent::Recent;
 
 /// Applied payments whose decisions are still told from here: for the moment until the index has them.
 const KEEP_APPLIED: usize = 20_000;
@@ -38,10 +41,23 @@ pub enum Stage {
         /// Whether the brokers acknowledged its record.
         recorded: bool,
     },
-    /// The stream applied a payment with this id and other content meanwhile.
+    /// It is not decided here.
+    Left(Left),
+}
+
+/// Why a payment that was begun is not decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// The stream has a payment with this id and other content.
     Conflict,
-    /// The stream knows the id from before: its decision is in the index.
-    Known,
+    /// The stream knows the id from before, with this content: its decision is in the index.
+    Known(ContentHash),
+    /// It is too old.
+    Late,
+    /// It is too far in the future.
+    Future,
+    /// It cannot be told whether it was decided before.
+    Unknown,
 }
 
 /// What [`Accepted::begin`] found.
@@ -50,8 +66,8 @@ pub enum Begin {
     New,
     /// Somebody has or had it, with the same content.
     Same(watch::Receiver<Stage>),
-    /// Somebody has or had it, with other content.
-    Conflict,
+    /// Somebody has or had it, with other content. Which of the two counts is known when that one is settled.
+    Other(watch::Receiver<Stage>),
 }
 
 /// What the stream takes over of a payment that it has just applied.
@@ -90,6 +106,8 @@ pub struct Accepted {
     book: Mutex<Book>,
     /// Entries that the stream has not applied.
     open: AtomicUsize,
+    /// What the stream applied of late.
+    recent: Recent,
 }
 
 impl Accepted {
@@ -107,8 +125,8 @@ impl Accepted {
         let key = TransactionKey::of(&payment.transaction_id);
         let mut book = self.book();
         if let Some(entry) = book.entries.get(&key) {
-            let same = entry.payment.content == payment.content;
-            return if same { Begin::Same(entry.stage.subscribe()) } else { Begin::Conflict };
+            let (same, stage) = (entry.payment.content == payment.content, entry.stage.subscribe());
+            return if same { Begin::Same(stage) } else { Begin::Other(stage) };
         }
         let (stage, _) = watch::channel(Stage::Deciding);
         let entry = Entry { payment: Arc::clone(payment), stage, listed: false, applied: false };
@@ -150,14 +168,19 @@ impl Accepted {
         self.book().entries.get(&key).map(|entry| entry.stage.subscribe())
     }
 
-    /// The decision of this id, while it is told from here.
-    pub fn find(&self, decision_id: &str) -> Option<Arc<Made>> {
+    /// The decision of this id, while it is told from here, and whether the brokers have its record.
+    pub fn find(&self, decision_id: &str) -> Option<(Arc<Made>, bool)> {
         let book = self.book();
         let entry = book.entries.get(book.decided.get(decision_id)?)?;
         match &*entry.stage.borrow() {
-            Stage::Decided { made, .. } => Some(Arc::clone(made)),
+            Stage::Decided { made, recorded } => Some((Arc::clone(made), *recorded)),
             _ => None,
         }
+    }
+
+    /// The content of a payment that the stream applied of late, by its own account: the state need not be asked.
+    pub fn lately(&self, payment: &Payment) -> Option<ContentHash> {
+        self.recent.content(TransactionKey::of(&payment.transaction_id))
     }
 
     /// The brokers have a payment's record.
@@ -171,15 +194,35 @@ impl Accepted {
         }
     }
 
-    /// Ends a payment that was begun and is not to be decided: the stream knows it from before, or it is refused. Who
-    /// waits for it looks in the index.
-    pub fn leave(&self, payment: &Payment) {
+    /// Ends a payment that was begun and is not to be decided; who waits for it is told why. `false` for one that counts
+    /// for others already: it has to be decided.
+    pub fn leave(&self, payment: &Payment, why: Left) -> bool {
         let key = TransactionKey::of(&payment.transaction_id);
         let mut book = self.book();
-        if book.entries.get(&key).is_some_and(|entry| !entry.applied && !entry.listed)
-            && let Some(entry) = book.entries.remove(&key)
-        {
-            entry.stage.send_replace(Stage::Known);
+        let may_go = book.entries.get(&key).is_none_or(|entry| !entry.applied && !entry.listed);
+        if may_go {
+            self.end(&mut book, key, why);
+        }
+        may_go
+    }
+
+    /// The stream refused a payment's record, or there will be none: it is ahead of others no more.
+    pub fn refused(&self, payment: &Payment) {
+        if self.open() == 0 {
+            return;
+        }
+        let key = TransactionKey::of(&payment.transaction_id);
+        let mut book = self.book();
+        let is_it = |entry: &Entry| !entry.applied && entry.payment.content == payment.content;
+        if book.entries.get(&key).is_some_and(is_it) {
+            self.end(&mut book, key, Left::Conflict);
+        }
+    }
+
+    fn end(&self, book: &mut Book, key: TransactionKey, why: Left) {
+        book.unlist(key);
+        if let Some(entry) = book.forget(key) {
+            entry.stage.send_replace(Stage::Left(why));
             self.open.fetch_sub(1, Ordering::AcqRel);
         }
     }
@@ -215,10 +258,11 @@ impl Accepted {
 
     /// The stream has applied a payment, and still holds the lock under which it did.
     pub fn applied(&self, payment: &Payment) -> Taken {
+        let key = TransactionKey::of(&payment.transaction_id);
+        self.recent.applied(key, payment.content);
         if self.open() == 0 {
             return Taken::Nothing;
         }
-        let key = TransactionKey::of(&payment.transaction_id);
         let mut book = self.book();
         let Some(entry) = book.entries.get_mut(&key).filter(|entry| !entry.applied) else {
             return Taken::Nothing;
@@ -230,15 +274,13 @@ impl Accepted {
             _ if same => Taken::Overtook,
             _ => Taken::Nothing,
         };
-        self.open.fetch_sub(1, Ordering::AcqRel);
-        book.unlist(key);
         if taken == Taken::Nothing {
             // The stream's payment is the one with this id; who waits with another is told so.
-            if let Some(entry) = book.entries.remove(&key) {
-                entry.stage.send_replace(Stage::Conflict);
-            }
+            self.end(&mut book, key, Left::Conflict);
             return taken;
         }
+        self.open.fetch_sub(1, Ordering::AcqRel);
+        book.unlist(key);
         if let Some(entry) = book.entries.get_mut(&key) {
             entry.applied = true;
         }
@@ -265,12 +307,13 @@ impl Book {
         }
     }
 
-    /// An entry that was decided and applied is told from here no more.
-    fn forget(&mut self, key: TransactionKey) {
-        let Some(entry) = self.entries.remove(&key) else { return };
+    /// An entry is told from here no more.
+    fn forget(&mut self, key: TransactionKey) -> Option<Entry> {
+        let entry = self.entries.remove(&key)?;
         if let Stage::Decided { made, .. } = &*entry.stage.borrow() {
             self.decided.remove(&made.decision.decision_id);
         }
+        Some(entry)
     }
 
     fn ahead_of(&self, payment: &Payment) -> Ahead {

@@ -43,7 +43,7 @@ pub use http::{HttpConfig, TlsConfig};
 pub use kafka::{KafkaConfig, Properties};
 pub use queue::{AnchorConfig, QueueConfig};
 pub use reconcile::ReconcileConfig;
-pub use rest::RestConfig;
+pub use rest::{RestConfig, SealKey};
 
 /// Every knob with unit, default and reason: the text that is compiled in.
 pub const DEFAULTS: &str = include_str!("../config.default.toml");

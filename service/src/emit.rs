@@ -134,7 +134,8 @@ pub fn traceparent(given: Option<&str>, seed: &str) -> Option<Box<str>> {
     let digits = seed.rsplit('_').next().unwrap_or(seed);
     let (trace, span) = (digits.get(..32)?, digits.get(16..32)?);
     let trace = given.and_then(|given| given.get(3..35)).unwrap_or(trace);
-    Some(format!("00-{trace}-{span}-01").into())
+    let flags = given.and_then(|given| given.get(53..55)).unwrap_or("01");
+    Some(format!("00-{trace}-{span}-{flags}").into())
 }
 
 /// Whether a header is a trace context of version 00 that may be passed on (W3C Trace Context, 3.2).
@@ -172,6 +173,11 @@ mod tests {
         }
         let onward = traceparent(Some(given), id).unwrap();
         assert!(is_traceparent(&onward) && onward[3..35] == given[3..35] && onward[36..52] != given[36..52]);
+        let unsampled = traceparent(Some(&given.replace("31-01", "31-00")), id).unwrap();
+        assert!(
+            onward.ends_with("-01") && unsampled.ends_with("-00"),
+            "sampled is for whoever began it to say"
+        );
         let own = traceparent(None, id).unwrap();
         assert!(is_traceparent(&own));
         assert_eq!(Some(own), traceparent(None, id), "a repetition carries the same");

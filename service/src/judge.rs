@@ -37,11 +37,14 @@ struct Broken {
 }
 
 impl Broken {
-    fn tell(&self, rule: &Name, decision_id: &str) {
+    /// Once a rule: a payment that breaks it may come a thousand times a second.
+    fn tell(&self, rules: &[Name], decision_id: &str) {
         self.count.fetch_add(1, Ordering::Relaxed);
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        if said.len() < MOST_SAID && said.insert(rule.clone()) {
-            tracing::warn!(%rule, decision_id, "a rule has no value for this payment and counts as not matched");
+        for rule in rules {
+            if said.len() < MOST_SAID && said.insert(rule.clone()) {
+                tracing::warn!(%rule, decision_id, "a rule has no value for this payment and counts as not matched");
+            }
         }
     }
 }
@@ -146,9 +149,8 @@ impl Judge {
             latency_us: written.latency_us,
             alert_id: outcome.alert_rule.as_ref().map(|_| alert_id(&payment.transaction_id)),
         };
-        if let Some(rule) = outcome.broken.first() {
-            // Once a rule: a payment that breaks it may come a thousand times a second.
-            self.broken.tell(rule, &decision.decision_id);
+        if !outcome.broken.is_empty() {
+            self.broken.tell(&outcome.broken, &decision.decision_id);
         }
         Made { decision, alert_rule: outcome.alert_rule }
     }

@@ -15,8 +15,8 @@ use sha2::Sha256;
 /// Name of the header.
 pub const DECISION_HEADER: &str = "tripline-decision";
 
-/// Largest header that is looked at, bytes: some hundred features fit.
-const MOST_BYTES: usize = 64 << 10;
+/// Largest header that is made, and looked at, bytes: a thousand features fit.
+const MOST_BYTES: usize = 128 << 10;
 
 /// First byte of the header: how the rest is laid out.
 const FORMAT: u8 = 1;
@@ -39,9 +39,12 @@ pub struct Made {
     pub alert_rule: Option<Name>,
 }
 
-/// The key of the seal.
+/// The key of the seal, and the one before it, which still opens.
 #[derive(Clone)]
-pub struct Seal(Hmac<Sha256>);
+pub struct Seal {
+    current: Hmac<Sha256>,
+    before: Option<Hmac<Sha256>>,
+}
 
 impl std::fmt::Debug for Seal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -52,17 +55,23 @@ impl std::fmt::Debug for Seal {
 impl Seal {
     /// A seal with this key, of any length.
     pub fn new(key: &[u8]) -> Option<Self> {
-        Hmac::<Sha256>::new_from_slice(key).ok().map(Self)
+        Some(Self { current: Hmac::new_from_slice(key).ok()?, before: None })
     }
 
-    /// The header for a decision on the payment whose record has this value.
-    pub fn close(&self, made: &Made, value: &[u8]) -> Result<Vec<u8>, serde_json::Error> {
-        let body = serde_json::to_vec(made)?;
+    /// The same, which opens what was sealed with another key too: while one is exchanged for the other.
+    #[must_use]
+    pub fn after(self, before: &[u8]) -> Self {
+        Self { before: Hmac::new_from_slice(before).ok(), ..self }
+    }
+
+    /// The header for a decision on the payment whose record has this value; `None` for one that is too large.
+    pub fn close(&self, made: &Made, value: &[u8]) -> Option<Vec<u8>> {
+        let body = serde_json::to_vec(made).ok()?;
         let mut header = Vec::with_capacity(1 + MAC_BYTES + body.len());
         header.push(FORMAT);
-        header.extend_from_slice(&self.over(value, &body).finalize().into_bytes());
+        header.extend_from_slice(&over(&self.current, value, &body).finalize().into_bytes());
         header.extend_from_slice(&body);
-        Ok(header)
+        (header.len() <= MOST_BYTES).then_some(header)
     }
 
     /// The decision in a header; `None` when it was not made here for this value.
@@ -72,16 +81,17 @@ impl Seal {
         }
         let mac = header.get(1..=MAC_BYTES)?;
         let body = header.get(1 + MAC_BYTES..)?;
-        self.over(value, body).verify_slice(mac).ok()?;
+        let keys = std::iter::once(&self.current).chain(&self.before);
+        keys.map(|key| over(key, value, body).verify_slice(mac)).find_map(Result::ok)?;
         serde_json::from_slice(body).ok()
     }
+}
 
-    fn over(&self, value: &[u8], body: &[u8]) -> Hmac<Sha256> {
-        let mut mac = self.0.clone();
-        mac.update(&[FORMAT]);
-        mac.update(&(value.len() as u64).to_be_bytes());
-        mac.update(value);
-        mac.update(body);
-        mac
-    }
+fn over(key: &Hmac<Sha256>, value: &[u8], body: &[u8]) -> Hmac<Sha256> {
+    let mut mac = key.clone();
+    mac.update(&[FORMAT]);
+    mac.update(&(value.len() as u64).to_be_bytes());
+    mac.update(value);
+    mac.update(body);
+    mac
 }

@@ -274,7 +274,11 @@ impl Pipeline {
                 self.accepted.met_again(&payment);
                 Enrichment::Ruled(Ruling::Duplicate)
             }
-            Applied::Conflict => dead(RejectCode::Conflict, CONFLICT.to_owned()),
+            Applied::Conflict => {
+                // One that was decided for a caller while nobody could tell that its id was taken.
+                self.accepted.refused(&payment);
+                dead(RejectCode::Conflict, CONFLICT.to_owned())
+            }
             Applied::Late => dead(RejectCode::Late, LATE.to_owned()),
         };
         self.vectors.truncate(from);

@@ -107,8 +107,8 @@ pub fn run(setup: Setup, runtime: &Runtime, extras: Extras) -> Result<Reporter, 
     let models = watch_models(folder, Arc::clone(&live), Arc::clone(&stop), reporter.clone())?;
     let (line, mut line_ended) =
         start_line(Shared { setup, rest, deciders, instance }, runtime, extras.watch, &stop, &reporter)?;
+    let mut page = page;
     let done = runtime.block_on(async {
-        let mut page = page;
         let done = tokio::select! {
             done = &mut line_ended => return done.context("the line ended without a word").and_then(|done| done),
             page = &mut page => Err(anyhow!("the page's listener ended: {page:?}")),
@@ -117,8 +117,11 @@ pub fn run(setup: Setup, runtime: &Runtime, extras: Extras) -> Result<Reporter, 
         };
         stop.store(true, Ordering::Relaxed);
         let drained = line_ended.await.context("the line ended without a word").and_then(|done| done);
-        // The page answers to the last; nobody listens when its own end is why.
-        let _ = end.send(true);
+        // The page answers to the last, and whoever is inside has his answer; nobody listens when its own end is why.
+        if end.send(true).is_ok() && !page.is_finished() {
+            // It ends by itself, within a bound.
+            let _ = (&mut page).await;
+        }
         done.and(drained)
     });
     stop.store(true, Ordering::Relaxed);
@@ -190,7 +193,8 @@ fn opening(setup: &Setup, live: &Arc<Live>, reporter: &Reporter) -> anyhow::Resu
         Arc::new(move || Deciders { model: model.get(), policy: policy.current(), lists: list.snapshot() });
     let kafka = worker::options(setup, instance.clone());
     let telemetry = Arc::clone(&reporter.telemetry);
-    Ok((Opening { kafka, deciders, index: index.transpose()?, lists, policies, telemetry }, instance))
+    let (index, indexed) = (index.transpose()?, Arc::default());
+    Ok((Opening { kafka, deciders, index, indexed, lists, policies, telemetry }, instance))
 }
 
 /// The threads beside the line: the index is filled, the policy file watched.
@@ -212,7 +216,7 @@ impl Beside {
                 kafka: opening.kafka.clone(),
                 source: RegistrySource::new(client, runtime.handle().clone()),
                 clock: Box::new(SystemClock::default()),
-                progress: Arc::default(),
+                progress: Arc::clone(&opening.indexed),
                 stop: Arc::clone(stop),
             };
             let run = move || {

@@ -17,11 +17,13 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 use schemas::mapping::PaymentMapping;
 use schemas::time::DurationMs;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::accepted::Accepted;
 use crate::clock::Clock;
 use crate::index::DecisionIndex;
+use crate::indexer::Progress;
 use crate::lists::ListBook;
 use crate::made::Seal;
 use crate::pipeline::DecidersOfNow;
@@ -94,6 +96,7 @@ pub struct Rest {
     key_entity: usize,
     deciders: DecidersOfNow,
     index: Option<DecisionIndex>,
+    indexed: Arc<Progress>,
     lists: Arc<ListBook>,
     policies: Arc<PolicyFile>,
     labels: LabelWriter,
@@ -106,6 +109,10 @@ pub struct Rest {
     models: Option<PathBuf>,
     /// For one record of the topic of payments.
     reader: ClientConfig,
+    /// Who may read one now.
+    readers: Semaphore,
+    /// Batches that may be inside.
+    batches: Semaphore,
     transactions: String,
     clock: Arc<dyn Clock + Sync>,
     limits: RestLimits,
@@ -163,7 +170,10 @@ impl Rest {
         if !self.restored.load(Ordering::Acquire) {
             return Some("payments answered before the restart are being taken in");
         }
-        self.bodies.get().is_none().then_some("the schema registry has not given the payments' schema yet")
+        if self.bodies.get().is_none() {
+            return Some("the schema registry has not given the payments' schema yet");
+        }
+        self.takes_no_more()
     }
 
     /// How the door stands, for metrics.

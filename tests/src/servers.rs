@@ -106,7 +106,8 @@ impl Servers {
 
     pub fn producer(&self) -> rdkafka::producer::BaseProducer {
         let mut config = self.client();
-        config.set("enable.idempotence", "true").set("linger.ms", "5").create().unwrap()
+        let (partitioner, by) = tripline::stream::kafka::PARTITIONER;
+        config.set("enable.idempotence", "true").set("linger.ms", "5").set(partitioner, by).create().unwrap()
     }
 
     /// Everything that a topic holds, partition by partition.

@@ -1,6 +1,7 @@
 //! Who is first with a payment, who is ahead of whom, and that nothing stays behind.
 
 use schemas::payment::{AmountMinor, ContentHash, Currency};
+use schemas::reason::EntityVersion;
 use schemas::time::EventTime;
 
 use super::*;
@@ -39,7 +40,10 @@ fn i4_one_is_decided_once_and_the_others_wait_for_it() {
     let first = payment("a", "c", 1);
     assert!(matches!(accepted.begin(&first), Begin::New));
     let Begin::Same(waiting) = accepted.begin(&first) else { panic!("begun twice") };
-    assert!(matches!(accepted.begin(&payment("a", "c", 2)), Begin::Conflict));
+    assert!(
+        matches!(accepted.begin(&payment("a", "c", 2)), Begin::Other(_)),
+        "who is right is not known yet"
+    );
     assert!(matches!(*waiting.borrow(), Stage::Deciding));
     assert!(accepted.decide(&first, Arc::new(made("a"))));
     assert!(matches!(*waiting.borrow(), Stage::Decided { recorded: false, .. }));
@@ -100,7 +104,7 @@ fn i11_another_payment_with_an_id_that_was_decided_does_not_come_in_between() {
     assert!(matches!(accepted.begin(&one), Begin::New));
     let waiting = accepted.waits(&one).unwrap();
     assert_eq!(accepted.applied(&other), Taken::Nothing);
-    assert!(matches!(*waiting.borrow(), Stage::Conflict));
+    assert!(matches!(*waiting.borrow(), Stage::Left(Left::Conflict)));
     assert!(accepted.waits(&one).is_none());
 }
 
@@ -109,8 +113,40 @@ fn what_is_not_decided_leaves_no_trace() {
     let accepted = Accepted::default();
     let one = payment("a", "c", 1);
     assert!(matches!(accepted.begin(&one), Begin::New));
-    accepted.leave(&one);
+    let waiting = accepted.waits(&one).unwrap();
+    assert!(accepted.leave(&one, Left::Known(ContentHash(2))));
     assert!(accepted.open() == 0 && accepted.waits(&one).is_none());
+    assert!(
+        matches!(*waiting.borrow(), Stage::Left(Left::Known(ContentHash(2)))),
+        "who waits is told which it was"
+    );
+    // One that counts for others has to be decided.
+    assert!(matches!(accepted.begin(&one), Begin::New));
+    accepted.join(&one);
+    assert!(!accepted.leave(&one, Left::Unknown) && accepted.open() == 1);
+}
+
+#[test]
+fn i4_what_the_stream_refuses_is_ahead_of_nobody_any_more() {
+    let accepted = Accepted::default();
+    let (one, next) = (payment("a", "c", 1), payment("b", "c", 1));
+    assert!(matches!(accepted.begin(&one), Begin::New));
+    assert!(accepted.decide(&one, Arc::new(made("a"))));
+    accepted.refused(&payment("a", "c", 2));
+    assert_eq!(ids(&accepted.ahead(&next))[0], ["a"], "another payment's record says nothing of it");
+    assert!(accepted.find("dec_a").is_some_and(|(_, recorded)| !recorded));
+    accepted.refused(&one);
+    assert_eq!((ids(&accepted.ahead(&next))[0].len(), accepted.open()), (0, 0));
+    assert!(accepted.find("dec_a").is_none() && accepted.book().decided.is_empty());
+}
+
+#[test]
+fn i4_the_contents_of_late_are_known_whoever_brought_them() {
+    let accepted = Accepted::default();
+    let one = payment("a", "c", 1);
+    assert_eq!((accepted.applied(&one), accepted.open()), (Taken::Nothing, 0));
+    assert_eq!(accepted.lately(&payment("a", "c", 2)), Some(ContentHash(1)));
+    assert_eq!(accepted.lately(&payment("b", "c", 1)), None);
 }
 
 #[test]
@@ -118,7 +154,18 @@ fn a_seal_opens_for_its_own_payment_and_nothing_else() {
     let (seal, other) = (Seal::new(b"key").unwrap(), Seal::new(b"another").unwrap());
     let made = made("a");
     let header = seal.close(&made, b"value").unwrap();
-    assert_eq!(seal.open(&header, b"value"), Some(made), "to the last bit");
+    assert_eq!(seal.open(&header, b"value").as_ref(), Some(&made), "to the last bit");
+    assert_eq!(
+        other.clone().after(b"key").open(&header, b"value"),
+        Some(made.clone()),
+        "the key before opens"
+    );
+    let ids = (0..4_000).map(|n| format!("{n:036}")).collect();
+    let entity =
+        EntityVersion { entity: "card".into(), key: "c".into(), version: 1, pending: ids, applied: 0 };
+    let mut large = made;
+    large.decision.entities = vec![entity];
+    assert_eq!(seal.close(&large, b"value"), None, "what could not be opened again is not made");
     assert!(seal.open(&header, b"valu").is_none() && other.open(&header, b"value").is_none());
     for place in 0..header.len() {
         let mut changed = header.clone();

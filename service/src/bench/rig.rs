@@ -19,6 +19,7 @@ use crate::demo::registry::{self, id_of};
 use crate::demo::unpack;
 use crate::emit::Bound;
 use crate::simulate::feed::Feed;
+use crate::stream::kafka::PARTITIONER;
 
 /// Partitions of each topic.
 pub const PARTITIONS: i32 = 4;
@@ -77,7 +78,7 @@ impl<'a> Rig<'a> {
     /// The config of a client.
     pub fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", self.bootstrap);
+        config.set("bootstrap.servers", self.bootstrap).set(PARTITIONER.0, PARTITIONER.1);
         config
     }
 
@@ -92,7 +93,6 @@ impl<'a> Rig<'a> {
             producer,
             (self.topic("transactions"), bound(Contract::Transaction)),
             (self.topic("labels"), bound(Contract::Label)),
-            [PARTITIONS, PARTITIONS],
         ))
     }
 

@@ -32,7 +32,24 @@ pub struct RestConfig {
     pub unrecorded: usize,
     /// Largest body of a batch.
     pub batch_bytes: usize,
+    /// What seals decisions in headers; `None`: a key of the store's own.
+    pub seal_key: Option<SealKey>,
+    /// The one before, which still opens.
+    pub seal_key_before: Option<SealKey>,
 }
+
+/// A key of the seal. It is not printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SealKey(pub Vec<u8>);
+
+impl std::fmt::Debug for SealKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SealKey")
+    }
+}
+
+/// Shortest key, characters.
+const SEAL_KEY: usize = 32;
 
 impl RestConfig {
     /// Reads the section, whose problems are reported to its sink.
@@ -56,6 +73,16 @@ impl RestConfig {
         {
             section.report("deadline", deadline.to_string(), format!("rest.max_deadline or less, {most}"));
         }
+        let mut seal = |name| {
+            let key: Option<String> = section.optional(name);
+            if key.as_ref().is_some_and(|key| key.len() < SEAL_KEY) {
+                // What was found is a secret.
+                let expected = format!("{SEAL_KEY} characters or more, best from the environment");
+                section.report(name, "a shorter one".to_owned(), expected);
+            }
+            key.map(|key| SealKey(key.into_bytes()))
+        };
+        let (seal_key, seal_key_before) = (seal("seal_key"), seal("seal_key_before"));
         let mapping = mapping?;
         let place = |key: &String| mapping.entities.iter().position(|entity| entity.name == *key);
         let key_entity = key.as_ref().map_or(Some(0), place);
@@ -75,6 +102,8 @@ impl RestConfig {
             stale_after: stale_after?,
             unrecorded: unrecorded?,
             batch_bytes: batch_bytes?,
+            seal_key,
+            seal_key_before,
         })
     }
 }

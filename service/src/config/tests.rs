@@ -34,7 +34,7 @@ window = "7d"
 "#;
 
 /// Keys that are read and have no default.
-const WITHOUT_DEFAULT: [&str; 21] = [
+const WITHOUT_DEFAULT: [&str; 23] = [
     "reconcile.corrections",
     "reconcile.missed_alerts",
     "archive.keep",
@@ -52,6 +52,8 @@ const WITHOUT_DEFAULT: [&str; 21] = [
     "rest.key",
     "rest.in_flight",
     "rest.subject",
+    "rest.seal_key",
+    "rest.seal_key_before",
     "queue.entity",
     "queue.second_person_minor",
     "queue.second_person_bulk",

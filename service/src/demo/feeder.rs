@@ -10,12 +10,12 @@ use rdkafka::producer::BaseProducer;
 use schemas::contract::Contract;
 use schemas::time::DAY_MS;
 
-use super::broker::PARTITIONS;
 use super::registry::id_of;
 use crate::emit::Bound;
 pub use crate::simulate::World;
 use crate::simulate::feed::{Feed, FeedError};
 use crate::simulate::{SimulatedEvent, Simulation};
+use crate::stream::kafka::PARTITIONER;
 use crate::telemetry::Telemetry;
 
 /// Simulated days before the demo's first live payment.
@@ -36,15 +36,15 @@ impl Feeder {
     /// # Errors
     /// When no producer can be made.
     pub fn new(bootstrap: &str, topics: [&str; 2], world: World) -> Result<Self, FeedError> {
-        let producer: BaseProducer =
-            ClientConfig::new().set("bootstrap.servers", bootstrap).set("linger.ms", "5").create()?;
+        let mut client = ClientConfig::new();
+        client.set("bootstrap.servers", bootstrap).set("linger.ms", "5").set(PARTITIONER.0, PARTITIONER.1);
+        let producer: BaseProducer = client.create()?;
         let [transactions, labels] = topics;
         let bound = |contract: Contract| Bound::own(contract, id_of(contract));
         let feed = Feed::new(
             producer,
             (transactions.to_owned(), bound(Contract::Transaction)),
             (labels.to_owned(), bound(Contract::Label)),
-            [PARTITIONS, PARTITIONS],
         );
         let live_from_ms = world.start + HISTORY_DAYS * DAY_MS;
         Ok(Self { feed, simulation: Simulation::new(world).peekable(), live_from_ms })

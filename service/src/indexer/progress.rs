@@ -1,7 +1,7 @@
 //! How far the indexer is: for a request that waits for its decision, and for the metrics.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
@@ -13,10 +13,15 @@ pub struct Progress {
     indexed: watch::Sender<BTreeMap<i32, i64>>,
     /// By partition the offset behind the last record that there is, as last heard.
     ends: Mutex<BTreeMap<i32, i64>>,
+    /// At some time all that there was, was indexed.
+    caught_up: AtomicBool,
     rows: AtomicU64,
     unreadable: AtomicU64,
     waits_for: Mutex<Option<String>>,
 }
+
+/// What is decided and not indexed may be so much: others remember more of it than that.
+const LITTLE: u64 = 1 << 14;
 
 /// How the indexer stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +41,7 @@ impl Default for Progress {
         Self {
             indexed: watch::Sender::new(BTreeMap::new()),
             ends: Mutex::default(),
+            caught_up: AtomicBool::new(false),
             rows: AtomicU64::new(0),
             unreadable: AtomicU64::new(0),
             waits_for: Mutex::default(),
@@ -71,12 +77,26 @@ impl Progress {
         }
     }
 
+    /// Whether all that was there when this process began is indexed, and all but a little of what came since.
+    pub fn has_the_rest(&self) -> bool {
+        self.caught_up.load(Ordering::Relaxed) && self.state().lag <= LITTLE
+    }
+
     pub(crate) fn indexed(&self, next: BTreeMap<i32, i64>) {
         self.indexed.send_modify(|indexed| indexed.extend(next));
+        self.look();
     }
 
     pub(crate) fn ends(&self, ends: impl IntoIterator<Item = (i32, i64)>) {
         locked(&self.ends).extend(ends);
+        self.look();
+    }
+
+    fn look(&self) {
+        if !self.caught_up.load(Ordering::Relaxed) {
+            let has_all = !locked(&self.ends).is_empty() && self.state().lag == 0;
+            self.caught_up.store(has_all, Ordering::Relaxed);
+        }
     }
 
     pub(super) fn took(&self, rows: usize) {
@@ -98,4 +118,25 @@ impl Progress {
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_has_the_rest_once_it_was_at_the_end_and_is_not_far_behind() {
+        let progress = Progress::default();
+        assert!(!progress.has_the_rest(), "nothing is heard of the topic yet");
+        progress.ends([(0, 9), (1, 0)]);
+        progress.indexed([(0, 8)].into());
+        assert!(!progress.has_the_rest());
+        progress.indexed([(0, 9)].into());
+        assert!(progress.has_the_rest());
+        let little = i64::try_from(LITTLE).unwrap();
+        progress.ends([(1, little)]);
+        assert!(progress.has_the_rest());
+        progress.ends([(1, little + 1)]);
+        assert!(!progress.has_the_rest());
+    }
 }

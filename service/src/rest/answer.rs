@@ -59,7 +59,12 @@ const NOT_RECORDED: Fallback<'static> = Fallback { reason: "not_recorded", polic
 impl<'a> Answer<'a> {
     /// The answer to a caller who asked for a decision.
     pub fn told(told: &'a Told) -> Self {
-        Self::of(&told.made.decision, told.replayed, told.recorded)
+        let answer = Self::of(&told.made.decision, told.replayed, told.recorded.unwrap_or(false));
+        // One that was only tried has no record, and misses nothing by it.
+        let missed = answer
+            .fallback
+            .filter(|fallback| told.recorded.is_some() || fallback.reason != NOT_RECORDED.reason);
+        Self { fallback: missed, ..answer }
     }
 
     /// A decision.

@@ -14,8 +14,9 @@ use std::time::{Duration, Instant};
 
 use feature_store::enricher::{Ahead, Enriched};
 use schemas::codec::SchemaId;
-use schemas::decision::{Door, Latency, decision_id};
-use schemas::payment::Payment;
+use schemas::decision::{Decision, Door, Latency, decision_id};
+use schemas::payment::{ContentHash, Payment};
+use schemas::sensitive::masked;
 use schemas::value::FeatureValue;
 use smallvec::SmallVec;
 use tokio::sync::{oneshot, watch};
@@ -27,7 +28,7 @@ use super::engine::Engine;
 use super::kept::Entry;
 use super::recorder::Recorded;
 use super::{Budget, Rest};
-use crate::accepted::{Begin, Stage};
+use crate::accepted::{Begin, Left, Stage};
 use crate::emit;
 use crate::judge::{Case, Written};
 use crate::made::Made;
@@ -60,8 +61,14 @@ pub struct Told {
     pub made: Arc<Made>,
     /// It was decided before.
     pub replayed: bool,
-    /// The brokers have the payment's record.
-    pub recorded: bool,
+    /// The brokers have the payment's record; `None` for one that was only tried, which has none.
+    pub recorded: Option<bool>,
+}
+
+impl Told {
+    fn before(made: Arc<Made>, recorded: bool) -> Self {
+        Self { made, replayed: true, recorded: Some(recorded) }
+    }
 }
 
 /// Why there is no decision.
@@ -69,7 +76,7 @@ pub struct Told {
 pub enum Refusal {
     /// A payment with this id and other content was decided.
     Conflict,
-    /// It is being decided for somebody else and is not ready in time.
+    /// It is being decided for somebody else and is not ready in time; or whether it was decided before cannot be told now.
     InFlight,
     /// It is too old.
     Late,
@@ -77,7 +84,13 @@ pub enum Refusal {
     Future,
     /// Something that no fallback can replace is not there.
     Unavailable(&'static str),
+    /// It was decided before, and nothing here has the decision.
+    NotIndexed,
 }
+
+/// Accepted for callers and not applied by the stream, beyond what waits for the brokers: so many, and nobody more is
+/// accepted. At thousands a second it is some seconds of a stream that stands.
+const MOST_AHEAD: usize = 20_000;
 
 impl Rest {
     /// Decides one payment, in a task of its own.
@@ -101,60 +114,100 @@ impl Rest {
 
     async fn flow(&self, engine: &Engine, asked: Asked) -> Result<Told, Refusal> {
         let payment = &asked.payment;
-        if asked.joins == Joins::Yes {
-            if self.recorder.kept() >= self.limits.kept {
-                return Err(Refusal::Unavailable("too many payments wait for the brokers"));
-            }
-            match engine.accepted.begin(payment) {
-                Begin::New => {}
-                Begin::Conflict => return Err(Refusal::Conflict),
-                Begin::Same(stage) => return self.wait(stage, &asked).await,
-            }
+        if asked.joins == Joins::Yes
+            && let Some(told) = self.begun(engine, &asked).await
+        {
+            return told;
         }
         let now = self.clock.now();
         if payment.event_time.ms() > now.wall_ms.saturating_add(self.limits.skew.0) {
-            self.leave(engine, &asked);
+            self.leave(engine, &asked, Left::Future);
             return Err(Refusal::Future);
         }
         let deciders = (self.deciders)();
         let looked = self.look(engine, &asked, &deciders).await;
         let (view, scored) = match looked {
             Looked::There(Seen::Known(content), _) => {
-                self.leave(engine, &asked);
-                let same = content == payment.content;
-                return match engine.accepted.waits(payment) {
-                    _ if !same => Err(Refusal::Conflict),
-                    Some(stage) => self.wait(stage, &asked).await,
-                    None => self.stored(&asked).await,
-                };
+                self.leave(engine, &asked, Left::Known(content));
+                return self.known(engine, content, &asked).await;
             }
             Looked::There(Seen::Late, _) => {
-                self.leave(engine, &asked);
+                self.leave(engine, &asked, Left::Late);
                 return Err(Refusal::Late);
             }
             Looked::There(Seen::New(view), scored) => (Ok(view), scored),
-            Looked::There(Seen::Failed, _) | Looked::Not(_) => {
-                // The stream's memory of ids cannot be asked; the index has all but the last moments.
-                if let Some(made) = self.find(payment) {
-                    self.leave(engine, &asked);
-                    return Ok(Told { made, replayed: true, recorded: true });
-                }
-                let why = if let Looked::Not(why) = looked { why } else { Lack::FeaturesUnavailable };
-                (Err(why), None)
-            }
+            Looked::There(Seen::Failed, _) => (Err(Lack::FeaturesUnavailable), None),
+            Looked::Not(why) => (Err(why), None),
         };
+        if view.is_err()
+            && let Some(told) = self.recalled(engine, &asked).await
+        {
+            return told;
+        }
         let made = self.judge(engine, &asked, &deciders, view.as_deref().map_err(|why| *why), scored);
         if asked.joins == Joins::No {
-            return Ok(Told { made: Arc::new(made), replayed: false, recorded: false });
+            return Ok(Told { made: Arc::new(made), replayed: false, recorded: None });
         }
-        self.stand(engine, &asked, Arc::new(made)).await
+        self.stand(engine, &asked, made).await
     }
 
-    /// Ends what `begin` began, where nothing is to be decided.
-    fn leave(&self, engine: &Engine, asked: &Asked) {
-        if asked.joins == Joins::Yes {
-            engine.accepted.leave(&asked.payment);
+    /// Takes a payment on, to be decided here; or what came of it, where somebody else has or had it.
+    async fn begun(&self, engine: &Engine, asked: &Asked) -> Option<Result<Told, Refusal>> {
+        if let Some(why) = self.takes_no_more() {
+            return Some(Err(Refusal::Unavailable(why)));
         }
+        loop {
+            let stage = match engine.accepted.begin(&asked.payment) {
+                Begin::New => return None,
+                Begin::Same(stage) => return Some(self.wait(stage, asked).await),
+                Begin::Other(stage) => stage,
+            };
+            // The same id, and other content. Which of the two is the payment that counts shows when that one is settled.
+            match self.settled(stage, asked).await {
+                Stage::Decided { .. } => return Some(Err(Refusal::Conflict)),
+                Stage::Left(Left::Known(content)) => return Some(self.known(engine, content, asked).await),
+                Stage::Deciding => return Some(Err(Refusal::InFlight)),
+                // That one is nothing: this one is as if it had come alone.
+                Stage::Left(Left::Conflict | Left::Late | Left::Future | Left::Unknown) => {}
+            }
+        }
+    }
+
+    /// Why no payment is accepted, if none is: what would be answered could be lost, or grow without end.
+    pub(super) fn takes_no_more(&self) -> Option<&'static str> {
+        if self.recorder.adrift() > 0 {
+            return Some("the brokers do not answer, and the disk does not take what would be kept for them");
+        }
+        if self.recorder.kept() >= self.limits.kept {
+            return Some("too many payments wait for the brokers");
+        }
+        let is_behind = self.accepted.open() >= self.limits.kept.saturating_add(MOST_AHEAD);
+        is_behind.then_some("the stream does not apply what was accepted")
+    }
+
+    /// What came of a payment that the state could not be asked about, if it was decided before: by the ids of late, and
+    /// by the index, which has the rest. One of which it cannot be told is not decided a second time.
+    async fn recalled(&self, engine: &Engine, asked: &Asked) -> Option<Result<Told, Refusal>> {
+        if let Some(content) = engine.accepted.lately(&asked.payment) {
+            self.leave(engine, asked, Left::Known(content));
+            return Some(self.known(engine, content, asked).await);
+        }
+        if let Some(made) = self.find(&asked.payment) {
+            let is_same = is_of(&made.decision, &asked.payment);
+            self.leave(
+                engine,
+                asked,
+                if is_same { Left::Known(asked.payment.content) } else { Left::Conflict },
+            );
+            return Some(if is_same { Ok(Told::before(made, true)) } else { Err(Refusal::Conflict) });
+        }
+        let can_tell = self.index.is_none() || self.indexed.has_the_rest();
+        (!can_tell && self.leave(engine, asked, Left::Unknown)).then_some(Err(Refusal::InFlight))
+    }
+
+    /// Ends what `begin` began, where nothing is to be decided. `false` where it has to be decided all the same.
+    fn leave(&self, engine: &Engine, asked: &Asked, why: Left) -> bool {
+        asked.joins == Joins::No || engine.accepted.leave(&asked.payment, why)
     }
 
     /// Looks up the features, and has them scored while there is time.
@@ -247,11 +300,17 @@ impl Rest {
     }
 
     /// The decision stands from here on: it is sent, and told.
-    async fn stand(&self, engine: &Engine, asked: &Asked, made: Arc<Made>) -> Result<Told, Refusal> {
+    async fn stand(&self, engine: &Engine, asked: &Asked, mut made: Made) -> Result<Told, Refusal> {
         let payment = &asked.payment;
-        let Ok(decision) = self.seal.close(&made, &asked.value) else {
+        let Some(decision) = self.sealed(&mut made, &asked.value) else {
+            tracing::error!(
+                decision_id = made.decision.decision_id,
+                "a decision is too large for its header"
+            );
+            engine.accepted.refused(payment);
             return Err(Refusal::Unavailable("the decision cannot be written"));
         };
+        let made = Arc::new(made);
         if !engine.accepted.decide(payment, Arc::clone(&made)) {
             // The stream met the same payment in the topic and was first.
             return match engine.accepted.waits(payment) {
@@ -271,31 +330,58 @@ impl Rest {
         let done = move || accepted.recorded(&sent);
         let recorded = self.recorder.record(entry, asked.budget.record_by, done).await;
         tracing::debug!(decision_id = %id, trace = asked.traceparent.as_deref(), ?recorded, "decided for a caller");
-        Ok(Told { made, replayed: false, recorded: recorded == Recorded::Yes })
+        Ok(Told { made, replayed: false, recorded: Some(recorded == Recorded::Yes) })
+    }
+
+    /// The header. Where it would be too large, who was ahead is left out, and the decision says that it is approximate.
+    fn sealed(&self, made: &mut Made, value: &[u8]) -> Option<Vec<u8>> {
+        self.seal.close(made, value).or_else(|| {
+            made.decision.entities.iter_mut().for_each(|entity| entity.pending.clear());
+            made.decision.approximate = true;
+            self.seal.close(made, value)
+        })
+    }
+
+    /// What became of a payment that somebody else has, by this caller's deadline.
+    async fn settled(&self, mut stage: watch::Receiver<Stage>, asked: &Asked) -> Stage {
+        let settled = stage.wait_for(|stage| !matches!(stage, Stage::Deciding));
+        match timeout_at(asked.budget.answer_by, settled).await {
+            Ok(Ok(stage)) => stage.clone(),
+            Ok(Err(_)) | Err(_) => Stage::Deciding,
+        }
     }
 
     /// Waits for somebody else's decision on the same payment.
-    async fn wait(&self, mut stage: watch::Receiver<Stage>, asked: &Asked) -> Result<Told, Refusal> {
-        let decided = stage.wait_for(|stage| !matches!(stage, Stage::Deciding));
-        let stage = match timeout_at(asked.budget.answer_by, decided).await {
-            Ok(Ok(stage)) => stage.clone(),
-            // Its worker is gone: it was known from before.
-            Ok(Err(_)) => Stage::Known,
-            Err(_) => Stage::Deciding,
-        };
-        match stage {
-            Stage::Decided { made, recorded } => Ok(Told { made, replayed: true, recorded }),
-            Stage::Conflict => Err(Refusal::Conflict),
-            Stage::Known => self.stored(asked).await,
-            Stage::Deciding => Err(Refusal::InFlight),
+    async fn wait(&self, stage: watch::Receiver<Stage>, asked: &Asked) -> Result<Told, Refusal> {
+        match self.settled(stage, asked).await {
+            Stage::Decided { made, recorded } => Ok(Told::before(made, recorded)),
+            Stage::Left(Left::Known(content)) if content == asked.payment.content => self.stored(asked).await,
+            Stage::Left(Left::Known(_) | Left::Conflict) => Err(Refusal::Conflict),
+            Stage::Left(Left::Late) => Err(Refusal::Late),
+            Stage::Left(Left::Future) => Err(Refusal::Future),
+            Stage::Left(Left::Unknown) | Stage::Deciding => Err(Refusal::InFlight),
+        }
+    }
+
+    /// What a caller is told of a payment that the stream knows, with this content.
+    async fn known(&self, engine: &Engine, content: ContentHash, asked: &Asked) -> Result<Told, Refusal> {
+        if content != asked.payment.content {
+            return Err(Refusal::Conflict);
+        }
+        match engine.accepted.waits(&asked.payment) {
+            Some(stage) => self.wait(stage, asked).await,
+            None => self.stored(asked).await,
         }
     }
 
     /// The decision of a payment that the stream knows: in the index, or on its way there.
     async fn stored(&self, asked: &Asked) -> Result<Told, Refusal> {
+        if self.index.is_none() {
+            return Err(Refusal::NotIndexed);
+        }
         loop {
             if let Some(made) = self.find(&asked.payment) {
-                return Ok(Told { made, replayed: true, recorded: true });
+                return Ok(Told::before(made, true));
             }
             if tokio::time::Instant::now() + LOOK_AGAIN >= asked.budget.answer_by {
                 return Err(Refusal::InFlight);
@@ -330,25 +416,44 @@ enum Looked {
 fn outcome(answer: &Result<Told, Refusal>) -> RestOutcome {
     match answer {
         Ok(told) if told.replayed => RestOutcome::Replayed,
-        Ok(told) if !told.recorded || told.made.decision.fallback.is_some() => RestOutcome::Fallback,
+        Ok(told) if told.recorded == Some(false) || told.made.decision.fallback.is_some() => {
+            RestOutcome::Fallback
+        }
         Ok(_) => RestOutcome::Decided,
-        Err(Refusal::Unavailable(_)) => RestOutcome::Unavailable,
+        Err(Refusal::Unavailable(_) | Refusal::NotIndexed) => RestOutcome::Unavailable,
         Err(_) => RestOutcome::Refused,
     }
 }
 
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
-/// Names who was ahead, where an entity's events were counted.
+/// Most payments ahead that are named for an entity. A stream that does not stand still is a fraction of it behind.
+const MOST_PENDING: usize = 128;
+
+/// Names who was ahead, where an entity's events were counted. Each decision names them all again, so beyond a bound
+/// they are left out, and the decision says that it is approximate: what it saw is not written down in full.
 fn pend(made: &mut Made, payment: &Payment, view: &View) {
     let keyed = payment.entities.iter().enumerate().filter(|(_, key)| key.is_some());
     for (entity, (place, _)) in made.decision.entities.iter_mut().zip(keyed) {
         if view.enriched.versions.get(place).copied().flatten().is_none() {
             continue;
         }
-        let ahead = view.ahead.get(place).into_iter().flatten();
-        entity.pending = ahead.map(|payment| payment.transaction_id.to_string()).collect();
+        let ahead = view.ahead.get(place).map(|ahead| ahead.as_slice()).unwrap_or_default();
+        if ahead.len() > MOST_PENDING {
+            made.decision.approximate = true;
+            continue;
+        }
+        entity.pending = ahead.iter().map(|payment| payment.transaction_id.to_string()).collect();
     }
+}
+
+/// Whether a decision that was found by its id is one on this payment, as far as a decision says.
+fn is_of(decision: &Decision, payment: &Payment) -> bool {
+    let keys = payment.entities.iter().flatten().map(|key| masked(key));
+    decision.amount == payment.amount
+        && decision.currency == payment.currency
+        && decision.event_time == payment.event_time
+        && decision.entities.iter().map(|entity| entity.key.as_str()).eq(keys)
 }
 
 fn micros(time: Duration) -> i64 {

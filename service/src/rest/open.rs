@@ -1,5 +1,6 @@
 //! Opening the door: its parts made of the config, and what a process before this one left unrecorded.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -10,9 +11,11 @@ use std::time::Duration;
 
 use anyhow::Context;
 use rand::RngExt;
-use schemas::codec::{PaymentDecoder, unframe};
+use schemas::codec::{PaymentDecoder, SchemaId, unframe};
+use schemas::mapping::PaymentMapping;
 use schemas::payment::Payment;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 use super::admission::{Admission, usual_places};
 use super::desk::Desk;
@@ -26,8 +29,9 @@ use super::schema::BodySchema;
 use super::{Rest, RestLimits};
 use crate::accepted::Accepted;
 use crate::clock::SystemClock;
-use crate::config::Setup;
+use crate::config::{RestConfig, SealKey, Setup};
 use crate::index::DecisionIndex;
+use crate::indexer::Progress;
 use crate::lists::ListBook;
 use crate::made::Seal;
 use crate::pipeline::{DecidersOfNow, lock};
@@ -39,6 +43,10 @@ use crate::telemetry::Telemetry;
 
 /// How often it is looked for what is not there yet.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// Records that are read from the topic at once, each with a consumer of its own.
+const READERS: usize = 4;
+/// Batches that are read or worked at: each is up to 2 MiB and 32 payments at once.
+const BATCHES: usize = 4;
 /// The registry is asked again after this time.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -50,6 +58,8 @@ pub struct Opening {
     pub deciders: DecidersOfNow,
     /// Decisions of before.
     pub index: Option<DecisionIndex>,
+    /// How far it is.
+    pub indexed: Arc<Progress>,
     /// The lists.
     pub lists: Arc<ListBook>,
     /// The policies.
@@ -64,10 +74,10 @@ impl Rest {
     /// # Errors
     /// When the store's folder cannot be used, or a Kafka property is refused.
     pub fn start(setup: &Setup, opening: Opening, runtime: &Handle) -> anyhow::Result<Arc<Self>> {
-        let Opening { kafka, deciders, index, lists, policies, telemetry } = opening;
+        let Opening { kafka, deciders, index, indexed, lists, policies, telemetry } = opening;
         let (config, store) = (&setup.config, &setup.config.store.path);
         fs::create_dir_all(store).with_context(|| format!("store.path: {}", store.display()))?;
-        let seal = Seal::new(&seal_key(&store.join("seal.key")).context("the key of the seal")?);
+        let seal = seal(&config.rest, store).context("the key of the seal")?;
         let (kept, before) = Kept::open(&store.join("unrecorded")).context("unrecorded payments")?;
         let client = RegistryClient::new(&config.registry.url, config.registry.timeout.std())?;
         let bodies = BodySchema::default();
@@ -95,10 +105,11 @@ impl Rest {
                 let _inside = runtime.enter();
                 Recorder::new(&kafka, kept).context("kafka producer")?
             },
-            seal: seal.context("the key of the seal")?,
+            seal,
             key_entity: config.rest.key_entity,
             deciders,
             index,
+            indexed,
             lists,
             policies,
             labels,
@@ -109,6 +120,8 @@ impl Rest {
             reconciliations: config.reconcile.path.clone(),
             models: config.models.as_ref().map(|models| models.path.clone()),
             reader: kafka.reader(),
+            readers: Semaphore::new(READERS),
+            batches: Semaphore::new(BATCHES),
             transactions: config.kafka.transactions.clone(),
             clock: Arc::new(SystemClock::default()),
             telemetry,
@@ -136,14 +149,16 @@ impl Rest {
         if !before.is_empty() {
             tracing::info!(payments = before.len(), "answered before the restart and not recorded: sent now");
         }
+        let mut decoders =
+            Decoders { mapping: &setup.config.mapping, client: &client, known: HashMap::new() };
         for entry in before {
-            self.take_in(&engine, &setup, &client, entry).await;
+            let payment = decoders.payment(&entry).await;
+            self.take_in(&engine, entry, payment);
         }
         self.restored.store(true, Ordering::Release);
     }
 
-    async fn take_in(&self, engine: &Engine, setup: &Setup, client: &RegistryClient, entry: Entry) {
-        let payment = decoded(setup, client, &entry).await;
+    fn take_in(&self, engine: &Engine, entry: Entry, payment: Option<Payment>) {
         let made = self.seal.open(&entry.decision, &entry.value);
         let (Some(payment), Some(made)) = (payment, made) else {
             // It was good when it was written: the seal's key was exchanged, or the mapping.
@@ -154,8 +169,18 @@ impl Rest {
             return self.recorder.send_again(entry, || {});
         };
         let payment = Arc::new(payment);
-        if lock(&engine.state).known(&payment.transaction_id).is_some() {
-            return self.recorder.forget(&entry);
+        match lock(&engine.state).known(&payment.transaction_id) {
+            Some(content) if content == payment.content => return self.recorder.forget(&entry),
+            Some(_) => {
+                let decision_id = &entry.decision_id;
+                tracing::error!(
+                    decision_id,
+                    "another payment with the id of one that was kept was decided meanwhile"
+                );
+                // It goes to the topic, and from there to the dead letters, where somebody sees it.
+                return self.recorder.send_again(entry, || {});
+            }
+            None => {}
         }
         engine.accepted.restore(Arc::clone(&payment), Arc::new(made));
         let accepted = Arc::clone(&engine.accepted);
@@ -163,20 +188,47 @@ impl Rest {
     }
 }
 
-/// The payment of a record, once the registry has given its schema.
-async fn decoded(setup: &Setup, client: &RegistryClient, entry: &Entry) -> Option<Payment> {
-    let (id, body) = unframe(&entry.value).ok()?;
-    let text = loop {
-        match client.ask(id).await {
-            Answer::Text(text) => break text,
-            Answer::Unknown => return None,
-            Answer::Unavailable(why) => {
-                tracing::warn!(%why, "payments that were kept wait for their schema");
-                tokio::time::sleep(ASK_AGAIN).await;
+/// Decoders of payments that were kept, one for each schema.
+struct Decoders<'a> {
+    mapping: &'a Arc<PaymentMapping>,
+    client: &'a RegistryClient,
+    known: HashMap<SchemaId, Option<PaymentDecoder>>,
+}
+
+impl Decoders<'_> {
+    /// The payment of a record, once the registry has given its schema.
+    async fn payment(&mut self, entry: &Entry) -> Option<Payment> {
+        let (id, body) = unframe(&entry.value).ok()?;
+        if !self.known.contains_key(&id) {
+            let decoder = self.decoder(id).await;
+            self.known.insert(id, decoder);
+        }
+        self.known.get(&id)?.as_ref()?.decode(body).ok()
+    }
+
+    async fn decoder(&self, id: SchemaId) -> Option<PaymentDecoder> {
+        loop {
+            match self.client.ask(id).await {
+                Answer::Text(text) => {
+                    return PaymentDecoder::of_schema(Arc::clone(self.mapping), &text).ok();
+                }
+                Answer::Unknown => return None,
+                Answer::Unavailable(why) => {
+                    tracing::warn!(%why, "payments that were kept wait for their schema");
+                    tokio::time::sleep(ASK_AGAIN).await;
+                }
             }
         }
+    }
+}
+
+fn seal(config: &RestConfig, store: &Path) -> anyhow::Result<Seal> {
+    let key = match &config.seal_key {
+        Some(SealKey(key)) => key.clone(),
+        None => seal_key(&store.join("seal.key"))?,
     };
-    PaymentDecoder::of_schema(Arc::clone(&setup.config.mapping), &text).ok()?.decode(body).ok()
+    let seal = Seal::new(&key).context("no key for a MAC")?;
+    Ok(config.seal_key_before.iter().fold(seal, |seal, SealKey(before)| seal.after(before)))
 }
 
 /// The key in a file, which is made at the first start: whoever may read the store's folder may seal.

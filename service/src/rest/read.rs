@@ -19,7 +19,7 @@ use crate::index::{Cursor, DecisionIndex, IndexError, MOST_A_PAGE, Query};
 use crate::pipeline::lock;
 
 /// When to ask again for what is switched off, seconds: it takes a restart.
-const OFF_RETRY_S: u32 = 60;
+pub(super) const OFF_RETRY_S: u32 = 60;
 
 /// Last payments of an entity that are shown.
 const LAST_PAYMENTS: usize = 20;
@@ -31,8 +31,8 @@ pub async fn decision(
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Value>, Problem> {
     no_query(query.as_deref())?;
-    let decision = rest.decision(&named(path)?).await?;
-    Ok(Json(json!(Answer::of(&decision, false, true))))
+    let (decision, recorded) = rest.decision(&named(path)?).await?;
+    Ok(Json(json!(Answer::of(&decision, false, recorded))))
 }
 
 /// `GET /v1/decisions`.
@@ -133,16 +133,17 @@ impl Rest {
         self.index.as_ref().ok_or_else(off)
     }
 
-    /// A decision by its id: of the index, which knows its record's place too, or just made.
-    pub(super) async fn decision(&self, id: &str) -> Result<Decision, Problem> {
-        let made = || self.accepted.find(id).map(|made| made.decision.clone());
+    /// A decision by its id, and whether its payment's record is in the topic: of the index, which knows its place too, or
+    /// just made.
+    pub(super) async fn decision(&self, id: &str) -> Result<(Decision, bool), Problem> {
+        let made = || self.accepted.find(id).map(|(made, recorded)| (made.decision.clone(), recorded));
         let (index, own_id) = (self.index().cloned(), id.to_owned());
         let indexed = match index {
             Ok(index) => blocking(move || index.get(&own_id)).await,
             Err(off) => Err(off),
         };
         match indexed {
-            Ok(Some(decision)) => Ok(decision),
+            Ok(Some(decision)) => Ok((decision, true)),
             Ok(None) => made().ok_or_else(|| Problem::of(Code::NotFound)),
             Err(problem) => made().ok_or(problem),
         }

@@ -43,6 +43,7 @@ pub struct Recorder {
     labels: Arc<str>,
     kept: Arc<Kept>,
     in_vain: Arc<AtomicUsize>,
+    adrift: Arc<AtomicUsize>,
 }
 
 impl Recorder {
@@ -59,12 +60,18 @@ impl Recorder {
             labels: options.inputs[1].as_str().into(),
             kept: Arc::new(kept),
             in_vain: Arc::default(),
+            adrift: Arc::default(),
         })
     }
 
     /// Records that the brokers do not have yet and that are kept on disk.
     pub fn kept(&self) -> usize {
         self.kept.len()
+    }
+
+    /// Records that neither the brokers have nor the disk: while there are any, nobody else is to be answered.
+    pub fn adrift(&self) -> usize {
+        self.adrift.load(Ordering::Relaxed)
     }
 
     /// Whether the brokers do not answer.
@@ -86,15 +93,17 @@ impl Recorder {
         self.in_vain.fetch_add(1, Ordering::Relaxed);
         let kept = self.kept.put(&entry);
         if let Err(error) = &kept {
-            tracing::error!(%error, "a payment that was answered cannot be kept");
+            tracing::error!(%error, "a payment that was answered cannot be kept: nobody is answered until it is");
+            self.adrift.fetch_add(1, Ordering::Relaxed);
         }
-        tokio::spawn(self.clone().deliver(entry, sent, done));
-        if kept.is_ok() { Recorded::Kept } else { Recorded::No }
+        let is_kept = kept.is_ok();
+        tokio::spawn(self.clone().deliver(entry, sent, is_kept, done));
+        if is_kept { Recorded::Kept } else { Recorded::No }
     }
 
     /// Sends what a process before this one kept.
     pub fn send_again(&self, entry: Entry, done: impl FnOnce() + Send + 'static) {
-        tokio::spawn(self.clone().deliver(entry, None, done));
+        tokio::spawn(self.clone().deliver(entry, None, true, done));
     }
 
     /// A payment that a process before this one kept is in the topic.
@@ -106,7 +115,7 @@ impl Recorder {
     pub async fn label(&self, transaction_id: &str, value: &[u8], by: Instant) -> bool {
         let letter = Letter {
             topic: Arc::clone(&self.labels),
-            key: transaction_id.as_bytes().to_vec(),
+            key: Some(transaction_id.as_bytes().to_vec()),
             value: value.to_vec(),
             headers: OwnedHeaders::new(),
         };
@@ -118,7 +127,8 @@ impl Recorder {
         let headers = OwnedHeaders::new_with_capacity(2)
             .insert(header(DECISION_HEADER, entry.decision.as_slice()))
             .insert(header("traceparent", entry.traceparent.as_bytes()));
-        let (topic, key, value) = (Arc::clone(&self.transactions), entry.key.clone(), entry.value.clone());
+        let key = Some(entry.key.clone()).filter(|key| !key.is_empty());
+        let (topic, value) = (Arc::clone(&self.transactions), entry.value.clone());
         self.window.send(Letter { topic, key, value, headers })
     }
 
@@ -133,19 +143,33 @@ impl Recorder {
         }
     }
 
-    /// Until the brokers have it.
-    async fn deliver(self, entry: Entry, sent: Option<Delivery>, done: impl FnOnce()) {
+    /// Until the brokers have it; what is not kept yet is, as soon as the disk takes it.
+    async fn deliver(self, entry: Entry, sent: Option<Delivery>, mut is_kept: bool, done: impl FnOnce()) {
         let offer = || {
             let sent = self.offer(&entry);
             self.window.open();
             sent
         };
         let mut sent = sent.unwrap_or_else(offer);
-        while sent.await.is_err() {
+        loop {
+            let mut again = tokio::time::interval(AGAIN_AFTER);
+            let delivered = loop {
+                tokio::select! {
+                    delivered = &mut sent => break delivered,
+                    _ = again.tick(), if !is_kept => {
+                        is_kept = self.kept.put(&entry).is_ok();
+                        self.adrift.fetch_sub(usize::from(is_kept), Ordering::Relaxed);
+                    }
+                }
+            };
+            if delivered.is_ok() {
+                break;
+            }
             tokio::time::sleep(AGAIN_AFTER).await;
             sent = offer();
         }
         self.in_vain.store(0, Ordering::Relaxed);
+        self.adrift.fetch_sub(usize::from(!is_kept), Ordering::Relaxed);
         self.kept.remove(&entry.decision_id);
         done();
     }

@@ -69,12 +69,23 @@ struct Terms {
 }
 
 async fn score(State(rest): State<Arc<Rest>>, request: Request) -> Result<Response, Problem> {
+    let trace = trace_id(request.headers());
+    scored(&rest, request).await.map_err(|problem| trace.iter().fold(problem, Problem::trace))
+}
+
+/// The trace that the caller began, if he did.
+fn trace_id(headers: &HeaderMap) -> Option<String> {
+    traceparent(headers)?.get(3..35).map(str::to_owned)
+}
+
+async fn scored(rest: &Arc<Rest>, request: Request) -> Result<Response, Problem> {
     let began = Instant::now();
-    let terms = terms(&rest, &request)?;
-    let place = enter(&rest, &terms).await?;
+    let terms = terms(rest, &request)?;
     let key = idempotency_key(request.headers())?;
     let caller = caller(&request);
+    // Before there is a place: who sends slowly takes none from those who have sent.
     let body = body(request, BODY_BYTES, rest.limits.max_deadline).await?;
+    let place = enter(rest, &terms).await?;
     let bodies = rest.bodies.get().ok_or_else(no_schema)?;
     let read = bodies.reader.read(&body).map_err(refused_body)?;
     // What is only tried leaves no trace, here neither.
@@ -97,14 +108,12 @@ async fn batch(
     request: Request,
 ) -> Result<Response, Problem> {
     let terms = terms(&rest, &request)?;
-    let place = match enter(&rest, &terms).await {
-        Ok(place) => place,
-        Err(problem) => {
-            drain(request, rest.batch_bytes).await;
-            return Err(problem);
-        }
+    let Ok(_one_of_few) = rest.batches.try_acquire() else {
+        drain(request, rest.batch_bytes).await;
+        return Err(overloaded(&rest));
     };
     let body = body(request, rest.batch_bytes, rest.limits.max_deadline).await?;
+    let place = enter(&rest, &terms).await?;
     let bodies = rest.bodies.get().ok_or_else(no_schema)?;
     let read = bodies.reader.read_batch(&body, BATCH).map_err(refused_batch)?;
     let more = u32::try_from(read.len()).ok().and_then(|count| NonZeroU32::new(count.saturating_sub(1)));
@@ -137,10 +146,12 @@ fn item(outcome: Result<Told, Problem>) -> Value {
 /// A place inside.
 async fn enter(rest: &Rest, terms: &Terms) -> Result<Arc<Place>, Problem> {
     let place = rest.admission.enter(terms.deadline).await;
-    place.map(Arc::new).ok_or_else(|| {
-        rest.telemetry.overloaded();
-        Problem::of(Code::Overloaded).retry_after(1)
-    })
+    place.map(Arc::new).ok_or_else(|| overloaded(rest))
+}
+
+fn overloaded(rest: &Rest) -> Problem {
+    rest.telemetry.overloaded();
+    Problem::of(Code::Overloaded).retry_after(1)
 }
 
 /// Takes a body that nobody reads: who is still sending it would find a broken connection and no answer.
@@ -183,12 +194,15 @@ fn asked(terms: &Terms, place: Arc<Place>, began: Instant, bodies: &Bodies, read
 fn terms(rest: &Rest, request: &Request) -> Result<Terms, Problem> {
     let headers = request.headers();
     is_json(headers)?;
-    let traceparent = headers.get("traceparent").and_then(|value| value.to_str().ok());
     Ok(Terms {
         deadline: deadline(rest, headers)?,
         joins: if dry_run(request.uri().query())? { Joins::No } else { Joins::Yes },
-        traceparent: traceparent.filter(|text| is_traceparent(text)).map(Into::into),
+        traceparent: traceparent(headers).map(Into::into),
     })
+}
+
+fn traceparent(headers: &HeaderMap) -> Option<&str> {
+    headers.get("traceparent").and_then(|value| value.to_str().ok()).filter(|text| is_traceparent(text))
 }
 
 fn dry_run(query: Option<&str>) -> Result<bool, Problem> {
@@ -283,6 +297,11 @@ impl From<Refusal> for Problem {
             Refusal::Late => meaning("late", "the event time is further back than limits.lateness allows"),
             Refusal::Future => meaning("future", "the event time is further ahead than limits.skew allows"),
             Refusal::Unavailable(why) => Problem::of(Code::Unavailable).detail(why).retry_after(1),
+            Refusal::NotIndexed => {
+                let detail = "This payment was decided before, and its decision is in the topic of decisions only: \
+                              decisions.index is false here.";
+                Problem::of(Code::Unavailable).detail(detail).retry_after(read::OFF_RETRY_S)
+            }
         }
     }
 }

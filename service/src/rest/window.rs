@@ -7,14 +7,15 @@
 //! what is sent, and when, is the same, without the spinning and with fewer requests.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{DeliveryResult, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, ProducerContext};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 use tokio::sync::oneshot;
 
 use crate::stream::kafka::said;
@@ -26,12 +27,17 @@ const WINDOW: usize = 5;
 /// The longest that the polling thread sleeps.
 const POLL: Duration = Duration::from_millis(100);
 
+/// A producer that has failed for good is followed by another after this time.
+const ANEW_AFTER: Duration = Duration::from_secs(1);
+
+type Producer = BaseProducer<Acks>;
+
 /// A record to be sent.
 pub struct Letter {
     /// The topic.
     pub topic: Arc<str>,
-    /// The record's key.
-    pub key: Vec<u8>,
+    /// The record's key; without one it goes to any partition.
+    pub key: Option<Vec<u8>>,
     /// Its value.
     pub value: Vec<u8>,
     /// Its headers.
@@ -42,16 +48,14 @@ pub struct Letter {
 pub type Delivery = oneshot::Receiver<()>;
 
 /// See the module. It ends when it is dropped.
-pub struct Window {
-    producer: Arc<BaseProducer<Acks>>,
-    gate: Arc<Gate>,
-}
+pub struct Window(Arc<Gate>);
 
 /// What is on its way, and what waits.
 #[derive(Default)]
 struct Gate {
     state: Mutex<State>,
-    producer: OnceLock<Weak<BaseProducer<Acks>>>,
+    /// None once the window is dropped.
+    producer: ArcSwapOption<Producer>,
 }
 
 #[derive(Default)]
@@ -70,38 +74,37 @@ impl Window {
     /// A property that librdkafka refuses, or no thread.
     pub fn new(config: &ClientConfig) -> anyhow::Result<Self> {
         let gate = Arc::new(Gate::default());
-        let (config, acks) = (config.clone(), Acks(Arc::clone(&gate)));
+        let (config, own) = (config.clone(), Arc::clone(&gate));
+        let make = move || config.create_with_context::<_, Producer>(Acks(Arc::clone(&own)));
         // librdkafka's threads have the turn of whoever makes the client, and callers wait for these.
-        let made = Turn::First
-            .spawn("recorder", move || config.create_with_context::<_, BaseProducer<Acks>>(acks))?
-            .join();
-        let producer = Arc::new(made.map_err(|_| anyhow::anyhow!("the producer's thread failed"))??);
-        let polled = Arc::downgrade(&producer);
-        // The first: it is new.
-        let _ = gate.producer.set(Weak::clone(&polled));
-        let poll = move || {
-            while let Some(producer) = polled.upgrade() {
-                producer.poll(POLL);
-            }
-        };
-        Turn::First.spawn("recorder", poll)?;
-        Ok(Self { producer, gate })
+        let made = Turn::First.spawn("recorder", move || (make(), make))?.join();
+        let (producer, make) = made.map_err(|_| anyhow::anyhow!("the producer's thread failed"))?;
+        gate.producer.store(Some(Arc::new(producer?)));
+        let polled = Arc::clone(&gate);
+        Turn::First.spawn("recorder", move || polled.poll(make))?;
+        Ok(Self(gate))
     }
 
     /// Sends a record, now or with those that wait.
     pub fn send(&self, letter: Letter) -> Delivery {
         let (tell, delivery) = oneshot::channel();
-        let mut state = self.gate.state();
+        let mut state = self.0.state();
         state.waiting.push_back((letter, tell));
         if state.on_their_way < WINDOW {
-            state.send(&self.producer);
+            self.0.send(&mut state);
         }
         delivery
     }
 
     /// Sends all that waits: what is on its way takes too long to be waited for.
     pub fn open(&self) {
-        self.gate.state().send(&self.producer);
+        self.0.send(&mut self.0.state());
+    }
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        self.0.producer.store(None);
     }
 }
 
@@ -109,15 +112,45 @@ impl Gate {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn send(&self, state: &mut State) {
+        if let Some(producer) = self.producer.load_full() {
+            state.send(&producer);
+        }
+    }
+
+    /// Polls until the window is dropped. An idempotent producer may fail for good, as when its id is refused: what it had
+    /// is told to be not sent, and offered again to the one that follows.
+    fn poll(&self, make: impl Fn() -> Result<Producer, KafkaError>) {
+        while let Some(producer) = self.producer.load_full() {
+            producer.poll(POLL);
+            let Some((code, reason)) = producer.client().fatal_error() else { continue };
+            tracing::error!(%code, reason, "the producer of callers' payments failed for good: another one is made");
+            std::thread::sleep(ANEW_AFTER);
+            match make() {
+                Ok(next) => {
+                    let next = Arc::new(next);
+                    let mut state = self.state();
+                    state.on_their_way = 0;
+                    // Dropped meanwhile: it stays so.
+                    self.producer.rcu(|now| now.as_ref().map(|_| Arc::clone(&next)));
+                }
+                Err(error) => tracing::error!(%error, "a producer cannot be made"),
+            }
+        }
+    }
 }
 
 impl State {
-    fn send(&mut self, producer: &BaseProducer<Acks>) {
+    fn send(&mut self, producer: &Producer) {
         for (letter, tell) in self.waiting.drain(..) {
-            let record = BaseRecord::with_opaque_to(&letter.topic, Box::new(tell))
-                .key(&letter.key)
+            let record = BaseRecord::<[u8], [u8], _>::with_opaque_to(&letter.topic, Box::new(tell))
                 .payload(&letter.value)
                 .headers(letter.headers);
+            let record = match &letter.key {
+                Some(key) => record.key(key.as_slice()),
+                None => record,
+            };
             // Refused: its sender is dropped, and who waits offers it again.
             self.on_their_way += usize::from(producer.send(record).is_ok());
         }
@@ -144,12 +177,8 @@ impl ProducerContext for Acks {
         }
         let mut state = self.0.state();
         state.on_their_way = state.on_their_way.saturating_sub(1);
-        if state.on_their_way < WINDOW
-            && !state.waiting.is_empty()
-            // The polling thread, which this is, holds it.
-            && let Some(producer) = self.0.producer.get().and_then(Weak::upgrade)
-        {
-            state.send(&producer);
+        if state.on_their_way < WINDOW && !state.waiting.is_empty() {
+            self.0.send(&mut state);
         }
     }
 }

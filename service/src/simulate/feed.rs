@@ -1,6 +1,5 @@
 //! Feed: sends simulated events to the topics, in the contracts' Avro, at a pace of the clock.
 
-use std::hash::Hasher;
 use std::time::{Duration, Instant};
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -8,7 +7,6 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use schemas::payment::{AmountMinor, Currency, Label, LabelSource};
 use schemas::time::EventTime;
 use schemas::transaction::Transaction;
-use siphasher::sip::SipHasher13;
 
 use super::event::{SimulatedEvent, SimulatedLabel, SimulatedPayment};
 use crate::emit::Bound;
@@ -29,8 +27,6 @@ pub struct Feed {
     producer: BaseProducer,
     transactions: (String, Bound),
     labels: (String, Bound),
-    /// Of the payments and of the labels topic.
-    partitions: [i32; 2],
     buffer: Vec<u8>,
     /// Payments sent.
     pub payments: u64,
@@ -40,13 +36,8 @@ pub struct Feed {
 
 impl Feed {
     /// A feed of two topics; payments go to the partition of their card.
-    pub fn new(
-        producer: BaseProducer,
-        transactions: (String, Bound),
-        labels: (String, Bound),
-        partitions: [i32; 2],
-    ) -> Self {
-        Self { producer, transactions, labels, partitions, buffer: Vec::new(), payments: 0, labelled: 0 }
+    pub fn new(producer: BaseProducer, transactions: (String, Bound), labels: (String, Bound)) -> Self {
+        Self { producer, transactions, labels, buffer: Vec::new(), payments: 0, labelled: 0 }
     }
 
     /// Sends one event, waiting while the producer is full.
@@ -56,14 +47,14 @@ impl Feed {
     pub fn send(&mut self, event: &SimulatedEvent) -> Result<(), FeedError> {
         self.buffer.clear();
         let encoding = |error: schemas::codec::EncodeError| FeedError::Event(error.to_string());
-        let (topic, key, partitions) = match event {
+        let (topic, key) = match event {
             SimulatedEvent::Payment(payment) => {
                 let record =
                     transaction(payment).ok_or_else(|| FeedError::Event(payment.transaction_id.clone()))?;
                 let bound = &mut self.transactions.1;
                 bound.encoder.encode(bound.id, &record, &mut self.buffer).map_err(encoding)?;
                 self.payments += 1;
-                (&self.transactions.0, payment.card_id.as_str(), self.partitions[0])
+                (&self.transactions.0, payment.card_id.as_str())
             }
             SimulatedEvent::Label(label) => {
                 let record =
@@ -71,11 +62,10 @@ impl Feed {
                 let bound = &mut self.labels.1;
                 bound.encoder.encode(bound.id, &record, &mut self.buffer).map_err(encoding)?;
                 self.labelled += 1;
-                (&self.labels.0, label.transaction_id.as_str(), self.partitions[1])
+                (&self.labels.0, label.transaction_id.as_str())
             }
         };
-        let partition = partition(key, partitions);
-        let mut record = BaseRecord::to(topic).partition(partition).key(key).payload(self.buffer.as_slice());
+        let mut record = BaseRecord::to(topic).key(key).payload(self.buffer.as_slice());
         loop {
             match self.producer.send(record) {
                 Ok(()) => return Ok(()),
@@ -125,13 +115,6 @@ impl Feed {
     pub fn flush(&self, within: Duration) -> Result<(), FeedError> {
         Ok(self.producer.flush(within)?)
     }
-}
-
-/// The partition of a key: stable for ever, and only for what we send ourselves.
-fn partition(key: &str, partitions: i32) -> i32 {
-    let mut hash = SipHasher13::new();
-    hash.write(key.as_bytes());
-    i32::try_from(hash.finish() % u64::from(partitions.unsigned_abs().max(1))).unwrap_or(0)
 }
 
 /// A simulated payment in our own schema.

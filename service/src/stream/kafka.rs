@@ -28,6 +28,10 @@ pub(crate) use context::log as said;
 use context::{Acks, Group, Shared};
 use tail::TailReader;
 
+/// How producers of payments choose the partition of a key: as Java's clients do, and not by librdkafka's own hash, so
+/// that a card's payments are on one partition whoever sends them. A user's own property of this name wins.
+pub const PARTITIONER: (&str, &str) = ("partitioner", "murmur2_random");
+
 /// How long one question to the brokers may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
@@ -120,6 +124,7 @@ impl KafkaOptions {
             // For ever: a record given up would be a gap in the topic. What waits is bounded by the outbox.
             .set("message.timeout.ms", "0")
             .set("linger.ms", "5")
+            .set(PARTITIONER.0, PARTITIONER.1)
             .set("queue.buffering.max.kbytes", "262144");
         self.with_own(config)
     }

@@ -40,14 +40,16 @@ pub(super) fn open(
     if next < retained.first {
         return Err(ResumeError::Refused(format!(
             "log_truncated: {name} begins at offset {} and the store needs {next}: its records are gone from the \
-             topic. Point store.path at an empty folder to rebuild the state from what is retained",
+             topic. Point store.path at an empty folder \
+             (with a copy of seal.key and unrecorded/) to rebuild the state from what is retained",
             retained.first
         )));
     }
     if next > retained.next {
         return Err(ResumeError::Refused(format!(
             "log_behind: {name} ends at offset {} and the store has read up to {next}: the topic was made anew or \
-             lost its end. Point store.path at an empty folder to begin anew",
+             lost its end. Point store.path at an empty folder (with a copy of seal.key and unrecorded/) to begin \
+             anew",
             retained.next
         )));
     }

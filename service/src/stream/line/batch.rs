@@ -27,7 +27,8 @@ impl<T: Transport, S: SchemaSource> Line<T, S> {
         let gone = |what: &str| {
             LineError::Refused(format!(
                 "log_changed: {name} {what} (the store's journal has records {} to {}): the topic is not the one that \
-                 the store was made from. Point store.path at an empty folder to rebuild the state",
+                 the store was made from. Point store.path at an empty folder (with a copy of seal.key and unrecorded/) \
+                 to rebuild the state",
                 batch.first, batch.last
             ))
         };

@@ -31,8 +31,6 @@ use crate::stream::kafka::KafkaOptions;
 const BATCH: (usize, Duration) = (2_000, Duration::from_millis(100));
 /// What is not there is asked for again after this time.
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
-/// A topic whose last offsets are no records (marks of transactions) is drained after this silence.
-const SILENCE: Duration = Duration::from_secs(3);
 
 /// How often the brokers are asked where the topic ends: so exactly the archive knows how far it is.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
@@ -206,11 +204,11 @@ impl Archiver {
             }
         };
         self.begin(&ends)?;
-        let (mut records, mut heard) = (Vec::new(), Instant::now());
+        let mut records = Vec::new();
         let mut day = SystemClock::default().now().wall_ms.div_euclid(DAY_MS);
         while !self.stopped() {
             self.keep_policies()?;
-            if until == Until::Drained && (self.is_at(&ends) || heard.elapsed() > SILENCE) {
+            if until == Until::Drained && self.is_at(&ends) {
                 self.drain()?;
                 self.say_progress()?;
                 break;
@@ -229,7 +227,6 @@ impl Archiver {
                 Taken::Trouble(why) => self.wait(&why),
             }
             if !records.is_empty() {
-                heard = Instant::now();
                 self.take_in(&records)?;
             }
             let now_ms = SystemClock::default().now().wall_ms;
@@ -301,9 +298,13 @@ impl Archiver {
         self.reader.assign(&from).map_err(ArchiverError::Kafka)
     }
 
+    /// Whether all up to these ends is taken in. What stands last may be no records, so that no offset says it.
     fn is_at(&self, ends: &BTreeMap<i32, Retained>) -> bool {
-        ends.iter()
-            .all(|(partition, end)| self.parts.get(partition).is_some_and(|part| part.next >= end.next))
+        let has_all = |partition: &i32, end: &Retained| {
+            self.parts.get(partition).is_some_and(|part| part.next >= end.next)
+                || self.reader.came_to_end(*partition)
+        };
+        ends.iter().all(|(partition, end)| has_all(partition, end))
     }
 
     fn take_in(&mut self, records: &[Record]) -> Result<(), ArchiverError> {

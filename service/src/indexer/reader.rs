@@ -1,8 +1,8 @@
 //! A topic of ours: all its partitions, read from given offsets without a group.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
@@ -60,6 +60,8 @@ pub(crate) enum Taken {
 pub(crate) struct Reader {
     consumer: Arc<BaseConsumer<Ends>>,
     topic: String,
+    /// Partitions that were read to their end.
+    at_end: Mutex<BTreeSet<i32>>,
 }
 
 /// Hears from the client where the partitions end.
@@ -109,8 +111,10 @@ impl Reader {
         for (key, value) in &options.properties {
             config.set(key, value);
         }
+        // Nobody's to change: a drain ends by it.
+        config.set("enable.partition.eof", "true");
         let consumer = Arc::new(config.create_with_context(Ends { topic: topic.clone(), progress })?);
-        Ok(Self { consumer, topic })
+        Ok(Self { consumer, topic, at_end: Mutex::default() })
     }
 
     /// What each partition holds. The brokers are asked on another thread, since a question cannot be broken off.
@@ -134,6 +138,7 @@ impl Reader {
 
     /// Reads these partitions from these offsets on.
     pub fn assign(&self, from: &BTreeMap<i32, i64>) -> Result<(), String> {
+        self.at_end().clear();
         let mut list = TopicPartitionList::with_capacity(from.len());
         let mut added = from.iter().map(|(partition, offset)| {
             list.add_partition_offset(&self.topic, *partition, Offset::Offset(*offset))
@@ -142,6 +147,16 @@ impl Reader {
             .try_for_each(|added| added)
             .and_then(|()| self.consumer.assign(&list))
             .map_err(|e| e.to_string())
+    }
+
+    /// Whether a partition was read to its end at some time since it was assigned, also where what stands last are no
+    /// records but marks of transactions.
+    pub fn came_to_end(&self, partition: i32) -> bool {
+        self.at_end().contains(&partition)
+    }
+
+    fn at_end(&self) -> MutexGuard<'_, BTreeSet<i32>> {
+        self.at_end.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes in records until there are so many, none came for a moment, or the time is over.
@@ -158,6 +173,11 @@ impl Reader {
                     timestamp_ms: message.timestamp().to_millis().unwrap_or(0),
                     made: message.headers().and_then(made),
                 }),
+                // It is no record: whoever waits for one still does.
+                Some(Err(KafkaError::PartitionEOF(partition))) => {
+                    self.at_end().insert(partition);
+                    continue;
+                }
                 Some(Err(error)) => match error.rdkafka_error_code() {
                     Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
                         return Taken::OutOfRange;

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+/// A process that was told to end, or that cannot begin, does so within this time; how soon is not what is asserted.
+pub const ENDS_WITHIN: Duration = Duration::from_secs(60);
+
 /// A running `tripline`.
 pub struct Process {
     child: Child,

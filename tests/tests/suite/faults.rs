@@ -1,13 +1,14 @@
 //! Faults of the world around the service: broker and registry stopped, a poison topic, SIGTERM under load, a second
 //! process on one store. Nothing is lost, nothing doubled, memory stays flat.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use feature_store::store::{Source, Topic};
 use harness::checker::breaches;
 use harness::kafka::World;
 use harness::memory::{Inputs, Terms, expected};
-use harness::process::{Process, until};
+use harness::process::{ENDS_WITHIN, Process, until};
 use harness::servers::{Servers, script};
 use tripline::clock::{Clock, SystemClock};
 
@@ -25,13 +26,25 @@ fn inputs(world: &World, count: u32, seed: u64) -> Inputs {
     Inputs::of(seed, terms, count)
 }
 
+fn decided(world: &World) -> i64 {
+    world.servers.ends(&world.topic("decisions")).iter().sum()
+}
+
+/// Waits until it has the store and decides.
+fn begun(world: &World, process: &mut Process) {
+    until("the first are decided", Duration::from_secs(60), || {
+        assert_eq!(process.ended(), None, "{}", process.log_tail());
+        decided(world) > 0
+    });
+}
+
 fn finish(world: &World, inputs: &Inputs, process: &mut Process) {
     until("everything is committed", Duration::from_secs(180), || {
         assert_eq!(process.ended(), None, "{}", process.log_tail());
         world.is_committed()
     });
     process.signal("TERM");
-    let status = process.wait(Duration::from_secs(10));
+    let status = process.wait(ENDS_WITHIN);
     assert!(status.success(), "{status}\n{}", process.log_tail());
     let expected = expected(inputs, &world.definitions(), &world.order(), usize::MAX);
     assert_eq!(expected.len(), inputs.bytes.len());
@@ -62,7 +75,7 @@ fn the_broker_stops_and_comes_back() {
     };
     send(0, 1_000);
     let dir = servers.dir.to_str().unwrap();
-    std::thread::sleep(Duration::from_millis(300));
+    begun(&world, &mut process);
     script("down", &["--dir", dir, "kafka"]);
     let (before, stopped) = (process.resident(), Instant::now());
     let mut peak = before;
@@ -95,19 +108,18 @@ fn the_registry_stops_and_only_unknown_schemas_wait() {
     let world = World::new(servers, "registry", 4);
     let inputs = inputs(&world, 600, 12);
     let mut process = world.serve(&SETS, &[]);
-    let decided = || servers.ends(&world.topic("decisions")).iter().sum::<i64>();
     inputs.bytes[..300].iter().for_each(|(source, key, value)| world.send(*source, key, value));
     world.flush();
-    until("the first half is applied", Duration::from_secs(30), || world.is_committed());
+    until("the first half is applied", Duration::from_secs(60), || world.is_committed());
     let dir = servers.dir.to_str().unwrap();
     script("down", &["--dir", dir, "registry"]);
     // The answer "there is no such schema" of the first half is believed for a second: not by the second half.
     std::thread::sleep(Duration::from_millis(1_500));
-    let before = decided();
+    let before = decided(&world);
     inputs.bytes[300..].iter().for_each(|(source, key, value)| world.send(*source, key, value));
     world.flush();
     // Known schemas go on; a partition that meets an id never seen waits, and is not sent to the dead letters.
-    until("decisions go on", Duration::from_secs(20), || decided() > before);
+    until("decisions go on", Duration::from_secs(60), || decided(&world) > before);
     std::thread::sleep(Duration::from_secs(2));
     assert!(!world.is_committed(), "an unknown id was decided without the registry");
     script("up", &["--dir", dir, "registry"]);
@@ -127,25 +139,29 @@ fn sigterm_under_load_drains_and_a_second_owner_is_refused() {
     let world = World::new(servers, "sigterm", 4);
     let inputs = inputs(&world, 2_000, 13);
     let mut process = world.serve(&SETS, &[]);
+    let is_told = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            for (source, key, value) in &inputs.bytes {
+            for (number, (source, key, value)) in inputs.bytes.iter().enumerate() {
                 world.send(*source, key, value);
-                std::thread::sleep(Duration::from_millis(2));
+                // Most of one half is left for when it is told to end, however late that is.
+                let is_early = number > inputs.bytes.len() / 2 && !is_told.load(Ordering::Relaxed);
+                std::thread::sleep(Duration::from_millis(if is_early { 100 } else { 2 }));
             }
             world.flush();
         });
-        std::thread::sleep(Duration::from_secs(2));
+        begun(&world, &mut process);
         let log = world.path("second");
         let config = world.path("tripline.toml");
         let mut second = Process::start(&["serve", "--config", config.to_str().unwrap()], &[], &log);
-        assert_eq!(second.wait(Duration::from_secs(10)).code(), Some(1));
+        assert_eq!(second.wait(ENDS_WITHIN).code(), Some(1));
         let said = second.log_tail();
         assert!(said.contains("in use"), "{said}");
         println!("the second process said: {}", said.lines().last().unwrap_or_default());
+        is_told.store(true, Ordering::Relaxed);
         let told = Instant::now();
         process.signal("TERM");
-        let status = process.wait(Duration::from_secs(10));
+        let status = process.wait(ENDS_WITHIN);
         assert!(status.success(), "{status}\n{}", process.log_tail());
         println!("SIGTERM under load: ended well in {:.2} s", told.elapsed().as_secs_f64());
         process = world.serve(&SETS, &[]);

@@ -158,7 +158,8 @@ const scenarios = {
     await claim(page, best.id);
     await stored(page, best.id, 'is held', ({ holder }) => holder === world.analyst.name);
     await screenshot(page, 'alert-claimed');
-    await page.waitForLoadState('networkidle').catch(() => {}); // the next one is fetched meanwhile; events stay open
+    // The next one is fetched meanwhile; events stay open.
+    await page.waitForLoadState('networkidle', { timeout: 10_000 }).catch(() => {});
     await decide(page, 'fraud', world.fraud ?? 'card_stolen');
     await at(page, next.id);
     await stored(page, best.id, 'is fraud', isResolved('fraud'));
@@ -419,9 +420,11 @@ const scenarios = {
     await until('the row is opened', () => new URL(page.url()).pathname === first);
     // The keys are there once the page's scripts are.
     await page.waitForLoadState('load');
-    await press(page, 'g', 'q');
-    await until('the queue', () => new URL(page.url()).pathname === '/queue');
-    await page.waitForLoadState('load');
+    const isQueue = ({ pathname }) => pathname === '/queue';
+    await until('the queue', async () => {
+      await press(page, 'g', 'q');
+      return page.waitForURL(isQueue, { timeout: 5_000 }).then(() => true, () => false);
+    });
     await press(page, '/');
     await page.keyboard.type(lower.payment.transaction_id);
     await press(page, 'Enter');

@@ -18,8 +18,10 @@ async fn a_hit_and_its_label_at_the_same_moment_see_each_other() {
             let labels: Vec<_> = labelled.map(|id| label(id, true, NOW, LabelSource::Other)).collect();
             let (from, next) = ((round > 0).then_some(round), round + 1);
             let (hits, known) = (span("alerts", from, next), span("labels", from, next));
-            let (one, other) =
-                tokio::join!(queue.take_alerts(&hits, &alerts, NOW), queue.take_labels(&known, &labels, NOW));
+            let (one, other) = tokio::join!(
+                patiently(|| queue.take_alerts(&hits, &alerts, NOW)),
+                patiently(|| queue.take_labels(&known, &labels, NOW))
+            );
             assert_eq!((one.unwrap(), other.unwrap()), (Taken::Now, Taken::Now));
             for id in &ids {
                 let loss = queue.get(ANNA, &alert_id(id), NOW).await.unwrap().alert.expected_loss_minor;
@@ -48,8 +50,8 @@ async fn hits_and_bulk_verdicts_do_not_wait_for_each_other() {
             let span = span("alerts", Some(next), next + 40);
             let verdict = fraud();
             let (taken, bulk) = tokio::join!(
-                queue.take_alerts(&span, &hits, NOW),
-                queue.resolve_all(LEA, &asked, &verdict, NOW)
+                patiently(|| queue.take_alerts(&span, &hits, NOW)),
+                patiently(|| queue.resolve_all(LEA, &asked, &verdict, NOW))
             );
             assert_eq!(taken.unwrap(), Taken::Now);
             assert_eq!(bulk.unwrap().items.len(), 40, "each is told: done, or that it was changed since");

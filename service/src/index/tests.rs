@@ -2,6 +2,7 @@
 //! again.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use schemas::codec::{Encoder, FRAME_BYTES, SchemaId};
 use schemas::contract::Contract;
@@ -97,7 +98,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let dir = TempDir::new().unwrap();
-        let index = DecisionIndex::open(dir.path(), OPTIONS).unwrap();
+        let index = opened(dir.path());
         Self { dir, index }
     }
 
@@ -110,8 +111,21 @@ impl World {
     fn again(self) -> Self {
         let Self { dir, index } = self;
         drop(index);
-        let index = DecisionIndex::open(dir.path(), OPTIONS).unwrap();
+        let index = opened(dir.path());
         Self { dir, index }
+    }
+}
+
+/// Opens an index. What merges a day holds the folder of one that was closed until it is done.
+fn opened(dir: &Path) -> DecisionIndex {
+    let until = Instant::now() + Duration::from_secs(60);
+    loop {
+        match DecisionIndex::open(dir, OPTIONS) {
+            Err(IndexError::InUse(_)) if Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            index => return index.unwrap(),
+        }
     }
 }
 

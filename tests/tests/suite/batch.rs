@@ -12,7 +12,7 @@ use std::time::Duration;
 use feature_store::store::{Source, Topic};
 use harness::caller::{address, ask, on_connections, open};
 use harness::kafka::{World, read};
-use harness::process::{Process, binary, until};
+use harness::process::{ENDS_WITHIN, Process, binary, until};
 use harness::servers::{Servers, root};
 use schemas::codec::{Encoder, SchemaId, unframe};
 use schemas::contract::Contract;
@@ -246,7 +246,7 @@ pub fn run(world: &World, steps: &[Step]) -> usize {
         world.is_committed()
     });
     process.signal("TERM");
-    assert!(process.wait(Duration::from_secs(10)).success(), "{}", process.log_tail());
+    assert!(process.wait(ENDS_WITHIN).success(), "{}", process.log_tail());
     replayed.into_inner().unwrap()
 }
 

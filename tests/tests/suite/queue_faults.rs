@@ -11,7 +11,7 @@ use harness::caller::{address, ask, client, open};
 use harness::database::Database;
 use harness::kafka::World;
 use harness::postgres::{Postgres, query};
-use harness::process::{Process, until};
+use harness::process::{ENDS_WITHIN, Process, until};
 use harness::servers::Servers;
 use reqwest::blocking::{Client, Response};
 use serde_json::{Value, json};
@@ -164,7 +164,7 @@ impl Desk {
         });
         assert!(self.metric("tripline_queue_oldest_alert_seconds") >= 1.0);
         self.process.signal("TERM");
-        assert!(self.process.wait(Duration::from_secs(15)).success(), "{}", self.process.log_tail());
+        assert!(self.process.wait(ENDS_WITHIN).success(), "{}", self.process.log_tail());
         let sets: Vec<_> = self.sets.iter().map(String::as_str).collect();
         let (is_good, said) = crate::queue_audit::verify(&self.world, &sets);
         assert!(is_good && said["findings"] == json!([]), "{said}");

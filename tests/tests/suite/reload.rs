@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use feature_store::store::{Source, Topic};
 use harness::kafka::{World, read};
-use harness::process::until;
+use harness::process::{ENDS_WITHIN, until};
 use harness::servers::{Servers, root};
 use schemas::codec::{Encoder, SchemaId};
 use schemas::contract::Contract;
@@ -72,7 +72,7 @@ fn i8_a_good_model_goes_live_and_a_bad_one_is_refused() {
     until("the good one is live", Duration::from_secs(20), || said("another model is live"));
     decide(&mut process);
     process.signal("TERM");
-    assert!(process.wait(Duration::from_secs(10)).success(), "{}", process.log_tail());
+    assert!(process.wait(ENDS_WITHIN).success(), "{}", process.log_tail());
     let decisions: Vec<Decision> = read(Contract::Decision, &world.servers.read(&world.topic("decisions")));
     let models: Vec<_> =
         decisions.iter().map(|decision| decision.model.as_deref().unwrap_or("none")).collect();

@@ -8,7 +8,7 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use feature_store::store::{Source, Topic};
 use harness::kafka::{World, read};
-use harness::process::until;
+use harness::process::{ENDS_WITHIN, until};
 use harness::servers::{Servers, Stored};
 use schemas::codec::{Encoder, SchemaId};
 use schemas::contract::Contract;
@@ -105,7 +105,7 @@ fn i1_i6_i10_the_handbook_through_kafka() {
     let mut process = world.serve(&[], &[]);
     until("labels are committed", Duration::from_secs(120), || world.is_committed());
     process.signal("TERM");
-    assert!(process.wait(Duration::from_secs(10)).success(), "{}", process.log_tail());
+    assert!(process.wait(ENDS_WITHIN).success(), "{}", process.log_tail());
     let sent = send_payments(&world, &data, schema);
     let mut process = world.serve(&[], &[]);
     until("all is committed", Duration::from_secs(300), || {
@@ -113,7 +113,7 @@ fn i1_i6_i10_the_handbook_through_kafka() {
         world.is_committed()
     });
     process.signal("TERM");
-    assert!(process.wait(Duration::from_secs(10)).success(), "{}", process.log_tail());
+    assert!(process.wait(ENDS_WITHIN).success(), "{}", process.log_tail());
     let decisions: Vec<Decision> = read(Contract::Decision, &world.servers.read(&world.topic("decisions")));
     let dead = world.servers.read(&world.topic("dead-letters")).len();
     assert_eq!((decisions.len(), dead), (sent.len(), 0), "one decision for each payment and nothing else");
@@ -308,7 +308,7 @@ fn a_users_own_schema_that_evolves() {
         });
     }
     process.signal("TERM");
-    assert!(process.wait(Duration::from_secs(10)).success(), "{}", process.log_tail());
+    assert!(process.wait(ENDS_WITHIN).success(), "{}", process.log_tail());
     let stored = world.servers.read(&world.topic("decisions"));
     let decisions: Vec<Decision> = read(Contract::Decision, &stored);
     stored

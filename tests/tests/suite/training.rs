@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use feature_store::store::{Source, Topic};
 use harness::kafka::{World, read};
-use harness::process::{Process, binary, until};
+use harness::process::{ENDS_WITHIN, Process, binary, until};
 use harness::servers::{Servers, root};
 use schemas::codec::{Encoder, SchemaId};
 use schemas::contract::Contract;
@@ -169,7 +169,7 @@ fn a_model_trained_on_the_archive_goes_live_and_drift_from_its_training_is_named
     send(&world, &mut events, LATER, 3);
     decide(&world, &mut process);
     process.signal("TERM");
-    assert!(process.wait(Duration::from_secs(10)).success(), "{}", process.log_tail());
+    assert!(process.wait(ENDS_WITHIN).success(), "{}", process.log_tail());
     let mut decisions: Vec<Decision> =
         read(Contract::Decision, &world.servers.read(&world.topic("decisions")));
     let later = decisions.split_off(PAYMENTS - LATER);

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use harness::caller::address;
 use harness::kafka::{World, read};
-use harness::process::until;
+use harness::process::{ENDS_WITHIN, until};
 use schemas::contract::Contract;
 use schemas::decision::Decision;
 use schemas::value::FeatureValue;
@@ -48,12 +48,13 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 /// Its small files merged into large ones: the reconciliation comes to the same.
 pub fn kept_up(world: &World, out: &Path) {
     let address = copied(world, "tended");
-    // Of a day that is over.
+    // Of days that are over: two where it was midnight meanwhile.
     for topic in std::fs::read_dir(world.path("tended")).unwrap() {
-        for day in std::fs::read_dir(topic.unwrap().path()).unwrap().map(|day| day.unwrap().path()) {
-            if day.is_dir() {
-                std::fs::rename(&day, day.with_file_name("dt=2026-01-01")).unwrap();
-            }
+        let entries = std::fs::read_dir(topic.unwrap().path()).unwrap().map(|entry| entry.unwrap().path());
+        let mut days: Vec<_> = entries.filter(|path| path.is_dir()).collect();
+        days.sort();
+        for (place, day) in days.iter().enumerate() {
+            std::fs::rename(day, day.with_file_name(format!("dt=2026-01-0{}", place + 1))).unwrap();
         }
     }
     let sets = [address, "archive.records_per_file=100000".to_owned()];
@@ -207,7 +208,7 @@ pub fn missed(world: &World, out: &Path) {
         hits[*expected.first().unwrap()]
     );
     process.signal("TERM");
-    assert!(process.wait(Duration::from_secs(10)).success(), "{}", process.log_tail());
+    assert!(process.wait(ENDS_WITHIN).success(), "{}", process.log_tail());
 }
 
 /// The result of a day, as those who have no shell see it.
@@ -232,5 +233,5 @@ pub fn over_rest(world: &World, out: &Path) {
         assert_eq!(get(&format!("/v1/reconciliations/{nothing}/report")).status().as_u16(), 404, "{nothing}");
     }
     process.signal("TERM");
-    assert!(process.wait(Duration::from_secs(10)).success(), "{}", process.log_tail());
+    assert!(process.wait(ENDS_WITHIN).success(), "{}", process.log_tail());
 }

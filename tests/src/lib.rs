@@ -18,6 +18,7 @@ pub mod memory;
 /// The naive oracle of the feature store's own tests.
 #[path = "../../feature-store/tests/feature_store/oracle.rs"]
 pub mod oracle;
+pub mod person;
 pub mod postgres;
 pub mod process;
 pub mod raw;

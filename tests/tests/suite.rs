@@ -49,6 +49,8 @@ mod parts;
 mod queue;
 #[path = "suite/queue_audit.rs"]
 mod queue_audit;
+#[path = "suite/queue_door.rs"]
+mod queue_door;
 #[path = "suite/queue_faults.rs"]
 mod queue_faults;
 #[path = "suite/reload.rs"]

@@ -11,7 +11,7 @@ use tripline::access::{Key, Kind, RANDOM_BYTES, ROLES, ROUTES, Route};
 use crate::openapi::payment;
 
 /// A path of the route's pattern.
-fn path(route: &Route) -> String {
+pub fn path(route: &Route) -> String {
     let path = route.path.replace("{file}", "board.js").replace("{entity}", "card").replace("{name}", "late");
     path.replace("{id}", "none").replace("{key}", "none")
 }

@@ -227,6 +227,15 @@ fn compared(world: &World, base: &str, told: BTreeMap<String, &'static str>) {
     for (id, fraud) in &wanted {
         assert_eq!(found[id].0, *fraud, "{id}");
     }
+    // Nor is there one that no verdict stands for, whether its verdict was acknowledged or not.
+    for (payment, (fraud, _)) in &found {
+        let path = format!("/v1/alerts?text={payment}");
+        let (_, list) = tell(&client, base, "GET", &path, None, None).unwrap();
+        let alerts = list["alerts"].as_array().unwrap();
+        let stands: Vec<_> = alerts.iter().map(|alert| (&alert["state"], &alert["disposition"])).collect();
+        let disposition = if *fraud { "fraud" } else { "legitimate" };
+        assert_eq!(stands, [(&json!("resolved"), &json!(disposition))], "{payment}");
+    }
 }
 
 /// `tripline audit verify` finds nothing wrong.

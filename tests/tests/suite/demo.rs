@@ -1,7 +1,8 @@
-//! The demo as its user meets it: one command, decisions, a page, and a clean end.
+//! The demo as its user meets it: one command, decisions, a page, a queue to work, and a clean end.
 
 use std::time::Duration;
 
+use harness::person::{Person, sent};
 use harness::process::{Process, until};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -15,7 +16,7 @@ fn the_demo_decides_shows_and_ends() {
     // Free a moment ago; nobody else asks for ports by number here.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let page = format!("127.0.0.1:{port}");
-    let args = ["demo", "--listen", &page, "--for", "10s", "--rate", "1000"];
+    let args = ["demo", "--listen", &page, "--for", "30s", "--rate", "1000"];
     let mut demo = Process::start(&args, &[], &dir.path().join("log"));
     tripline::http::use_ring();
     let client = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
@@ -28,10 +29,45 @@ fn the_demo_decides_shows_and_ends() {
     assert!(get("/readyz").unwrap().contains("\"ready\":true"));
     assert!(get("/metrics").unwrap().contains("tripline_decisions_total"));
     assert!(get("/").unwrap().contains("Tripline"));
+    the_queue_is_worked(&mut demo, &page);
     assert!(demo.wait(Duration::from_secs(600)).success(), "{}", demo.log_tail());
     let said = std::fs::read_to_string(&demo.log).unwrap();
     assert!(said.contains("payments decided") && said.contains("the board"), "{said}");
     let alerts = said.lines().filter(|line| line.contains(" decline ") || line.contains(" review ")).count();
     assert!(alerts > 0, "no alert was shown:\n{said}");
     println!("{}", said.lines().find(|line| line.contains("payments decided")).unwrap());
+}
+
+/// Signs in as the terminal says, looks at the queue, and takes the next alert.
+fn the_queue_is_worked(demo: &mut Process, page: &str) {
+    let mut said = String::new();
+    until("the accounts are printed", Duration::from_secs(120), || {
+        assert_eq!(demo.ended(), None, "{}", demo.log_tail());
+        said = std::fs::read_to_string(&demo.log).unwrap();
+        // What stands behind them is there, so they are whole.
+        said.contains("the board")
+    });
+    let account = said.lines().find(|line| line.contains("sign in as analyst")).unwrap();
+    let analyst = Person::sign_in(page, "analyst", account.rsplit(' ').next().unwrap());
+    until("the list has rows", Duration::from_secs(60), || {
+        let list = analyst.get("/queue");
+        assert_eq!(list.status, 200, "{}", list.text);
+        list.text.contains("<tr data-alert=\"")
+    });
+    let list = analyst.get("/v1/alerts?limit=200").json();
+    let alerts = list["alerts"].as_array().unwrap();
+    // All are minutes old: what is at risk ranks them, but for those whose payment waits.
+    let risks = alerts.iter().filter(|alert| alert["hold"] == false).map(|alert| &alert["expected_loss"]);
+    let losses: Vec<i64> = risks.map(|risk| risk["amount_minor"].as_i64().unwrap()).collect();
+    let most = losses.iter().position(|loss| Some(loss) == losses.iter().max());
+    let least = losses.iter().rposition(|loss| Some(loss) == losses.iter().min());
+    assert!(!alerts.is_empty() && most <= least, "{losses:?}");
+    let reply = sent(&analyst.asking("POST", "/v1/alerts/claim-next"));
+    let claimed = reply.json();
+    assert_eq!((reply.status, &claimed["holder"]), (200, &Value::from("analyst")), "{reply:?}");
+    let id = claimed["alert_id"].as_str().unwrap();
+    let mine = analyst.get("/queue?which=mine");
+    assert!(mine.text.contains(&format!("<tr data-alert=\"{id}\"")), "{id} is not in {}", mine.text);
+    let alert = analyst.get(&format!("/queue/{id}"));
+    assert!(alert.status == 200 && alert.text.contains("data-holder=\"analyst\""), "{}", alert.text);
 }

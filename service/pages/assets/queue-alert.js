@@ -2,7 +2,7 @@
 //
 // <main> is exchanged as a whole, by markup of the service that it escaped; everything else is said as text.
 
-import { act, alertPath, changed, part, send, trouble, word } from "./queue-ask.js";
+import { BACKGROUND, act, alertPath, changed, part, send, trouble, word } from "./queue-ask.js";
 import { forget, keep, moved, typed, watch } from "./queue-draft.js";
 import { look } from "./queue-live.js";
 import { asked, at, box, el, now, say, speak, span, times, toast, told, unbox } from "./queue-say.js";
@@ -78,9 +78,11 @@ export async function show(id, { text = null, push = true } = {}) {
 }
 
 /** Shows this alert as it is now; what was typed or chosen stays, and so does the place of the cursor. */
-export async function refresh() {
+export const refresh = () => reread({});
+
+async function reread(headers) {
   const id = main()?.dataset.alert;
-  const answer = id && (await part(`${alertPath(id)}?part=main`));
+  const answer = id && (await part(`${alertPath(id)}?part=main`, headers));
   if (!answer || main()?.dataset.alert !== id) return;
   const before = entered();
   const version = Number(main().dataset.version);
@@ -120,7 +122,7 @@ export function prefetch(after = PEEK_AFTER_MS) {
   if (!at("verdict") || peeking !== null) return;
   peeking = setTimeout(async () => {
     const id = main()?.dataset.alert;
-    const answer = id && (await part(`/queue/peek?after=${encodeURIComponent(id)}`));
+    const answer = id && (await part(`/queue/peek?after=${encodeURIComponent(id)}`, BACKGROUND));
     ahead = answer ? { id: answer.alert, text: answer.text } : null;
     peeking = null;
   }, after);
@@ -144,7 +146,8 @@ export async function next() {
 
 // --- What is done with it --------------------------------------------------------------------------------------------
 
-const CLASSES = { fraud: ["fraud", "labels its payments fraud"], legitimate: ["legitimate", "labels its payments legitimate"] };
+/** Verdicts that label payments, by the word that they label them with. */
+const LABELS = ["fraud", "legitimate"];
 
 /** A verdict is chosen: its reasons, and what it will do. */
 export function chosen() {
@@ -168,15 +171,24 @@ export function will() {
   const form = at("verdict");
   const disposition = form.disposition.value;
   if (!disposition) return;
-  const n = Number(form.dataset.payments);
-  const payments = n === 1 ? "1 payment" : `${n} payments`;
-  const words = [disposition in CLASSES ? `labels ${payments} ${CLASSES[disposition][0]}` : "labels nothing"];
+  const { payments, secondPerson } = form.dataset;
+  const words = [labels(Number(payments), disposition)];
   if (form.block?.checked) words.push(`blocks the ${form.dataset.entity}`);
   const line = at("will");
   line.classList.remove("wrong");
-  const second = line.querySelector("strong");
   const undo = el("kbd", {}, "u");
-  line.replaceChildren(...(second ? [second, " "] : []), `It ${words.join(" and ")}, in ${span(Number(form.dataset.undo))}; until then `, undo, " takes it back.");
+  const does = words.join(" and ");
+  const time = span(Number(form.dataset.undo));
+  // One that labels nothing blocks nothing, and nobody has to agree to it.
+  if (secondPerson && LABELS.includes(disposition)) {
+    line.replaceChildren(el("strong", {}, `A second person has to agree: ${secondPerson}.`), ` Then it ${does}. For ${time} `, undo, " takes it back.");
+  } else line.replaceChildren(`It ${does}, in ${time}; until then `, undo, " takes it back.");
+}
+
+function labels(payments, disposition) {
+  if (!LABELS.includes(disposition)) return "labels nothing";
+  if (payments === 0) return "labels no payment";
+  return `labels ${payments === 1 ? "1 payment" : `${payments} payments`} ${disposition}`;
 }
 
 /** A key chooses a verdict; the reason is next. */
@@ -222,7 +234,7 @@ function refused(answer, id, note = at("note")?.value) {
 }
 
 /** Something else is done with it; then it is shown as it is now, or the next one. */
-const change = (word, body, { text, then = refresh }) => once(async () => {
+const change = (word, body, { text, then = () => refresh() }) => once(async () => {
   const { alert: id, version } = main().dataset;
   const answer = await act(id, word, version, body);
   if (!answer.ok) return refused(answer, id);
@@ -234,13 +246,21 @@ const change = (word, body, { text, then = refresh }) => once(async () => {
 
 export const take = () => {
   const word = at("take")?.dataset.does;
-  const text = word === "release" ? "given back." : null;
+  const { holder } = main().dataset;
+  const text = word !== "release" ? null : holder === me ? "given back." : `released, ${holder} held it.`;
   if (word) return change(word, undefined, { text });
 };
 
+/** Asks in a dialog; what was typed into its field is forgotten when it is left. */
+async function answered(dialog, field) {
+  const answer = await asked(dialog);
+  if (!answer) at(field).value = "";
+  return answer;
+}
+
 export async function snooze() {
   if (!at("snooze-button")) return;
-  const chosen = await asked("snooze");
+  const chosen = await answered("snooze", "snooze-until");
   const own = new Date(at("snooze-until").value).getTime();
   const ms = chosen === "until" ? own : now() + Number(chosen) * 60_000;
   if (!chosen) return;
@@ -251,8 +271,12 @@ export async function snooze() {
 
 export async function escalate() {
   if (!at("escalate-button")) return;
-  if (!(await asked("escalate"))) return;
   const field = at("escalate-why");
+  const { alert: id } = main().dataset;
+  // What the service did not take stays for another try; it is about its own alert.
+  if (field.dataset.of !== id) field.value = "";
+  field.dataset.of = id;
+  if (!(await answered("escalate", "escalate-why"))) return;
   const reason = field.value.trim();
   if (!reason) return toast("Say why the leads should look at it.");
   await change("escalate", { reason }, { text: "escalated to the leads.", then: () => ((field.value = ""), next()) });
@@ -260,9 +284,9 @@ export async function escalate() {
 
 export async function assign() {
   if (!at("assign-button")) return;
-  if (!(await asked("assign"))) return;
+  if (!(await answered("assign", "assign-to"))) return;
   const to = at("assign-to").value.trim() || null;
-  await change("assign", { to }, { text: to ? `given to ${to}.` : "given to nobody.", then: to && to !== me ? next : refresh });
+  await change("assign", { to }, { text: to ? `given to ${to}.` : "given to nobody.", then: to && to !== me ? next : () => refresh() });
 }
 
 async function saveNote() {
@@ -300,7 +324,7 @@ export async function changedMeanwhile({ id, version }) {
   missed = isBusy ? { id, version } : null;
   if (isBusy || main()?.dataset.alert !== id || version <= Number(main().dataset.version)) return;
   const before = { ...main().dataset };
-  await refresh();
+  await reread(BACKGROUND);
   const after = main().dataset;
   if (after.alert !== before.alert || after.version === before.version) return;
   const hits = Number(after.hits) - Number(before.hits);
@@ -344,5 +368,6 @@ export function alertPage() {
     const does = buttons[target.closest("button")?.id];
     if (does) does();
   });
-  for (const event of ["pointerdown", "keydown", "scroll"]) addEventListener(event, moved, { passive: true });
+  // Not "scroll": a page that comes anew may scroll by itself.
+  for (const event of ["pointerdown", "keydown", "wheel", "touchmove"]) addEventListener(event, moved, { passive: true });
 }

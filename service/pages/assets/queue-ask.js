@@ -5,6 +5,8 @@ import { at, box, speak, unbox } from "./queue-say.js";
 
 /** Longer than the service lets its database take. */
 const PATIENCE_MS = 12_000;
+/** What the page asks for by itself: it is no sign that somebody is there, and keeps no session alive. */
+export const BACKGROUND = { "tripline-background": "1" };
 const csrf = document.querySelector('meta[name="csrf"]')?.content ?? "";
 
 export const alertPath = (id) => `/queue/${encodeURIComponent(id)}`;
@@ -14,13 +16,13 @@ const apiPath = (id, act) => `/v1/alerts/${encodeURIComponent(id)}/${act}`;
  * Sends a change. Gives {ok, status, data, version}; `data` is the answer or the problem. It does not throw: no answer is
  * status 0, and then it is not known whether the change was made.
  */
-export async function send(method, path, { body, version, type = "application/json" } = {}) {
+export async function send(method, path, { body, version, type = "application/json", within = PATIENCE_MS } = {}) {
   const headers = { "X-CSRF-Token": csrf, Accept: "application/json" };
   if (version !== undefined) headers["If-Match"] = `"${version}"`;
   if (body !== undefined) headers["Content-Type"] = type;
   const text = body === undefined || type !== "application/json" ? body : JSON.stringify(body);
   try {
-    const answer = await fetch(path, { method, headers, body: text, signal: AbortSignal.timeout(PATIENCE_MS) });
+    const answer = await fetch(path, { method, headers, body: text, signal: AbortSignal.timeout(within) });
     const data = answer.status === 204 ? null : await answer.json().catch(() => null);
     const tag = /^"(\d+)"$/.exec(answer.headers.get("ETag") ?? "");
     if (answer.ok) unbox("away");
@@ -34,10 +36,10 @@ export async function send(method, path, { body, version, type = "application/js
 export const act = (id, word, version, body) => send("POST", apiPath(id, word), { body, version });
 
 /** A part of a page as text; null when there is none. Says so when nobody is signed in any more. */
-export async function part(path) {
+export async function part(path, headers = {}) {
   try {
     // A stranger is sent to where one signs in; that page is not what was asked for.
-    const answer = await fetch(path, { redirect: "manual", signal: AbortSignal.timeout(PATIENCE_MS) });
+    const answer = await fetch(path, { headers, redirect: "manual", signal: AbortSignal.timeout(PATIENCE_MS) });
     if (answer.type === "opaqueredirect" || answer.status === 401) signedOut();
     if (!answer.ok || answer.status === 204) return null;
     return { text: await answer.text(), alert: answer.headers.get("Tripline-Alert") };
@@ -54,6 +56,8 @@ export function database(why) {
 export function signedOut() {
   const next = encodeURIComponent(location.pathname + location.search);
   const go = () => location.assign(`/sign-in?next=${next}`);
+  // What would come back by itself does not before one signs in.
+  unbox("live");
   box("signed-out", "You are signed out. Nothing more is saved until you sign in again; what you typed stays here.", {
     tone: "decline",
     actions: [["Sign in", go]],
@@ -66,7 +70,7 @@ export function trouble(answer, look = () => location.reload()) {
   const { status, data } = answer;
   if (status === 401) return signedOut();
   if (status === 412 && data?.alert) return stale(data.alert, look);
-  const again = [["Look again", look]];
+  const again = [["Look again", () => look()]];
   if (status === 0) {
     const text = "The service does not answer; whether this was saved is not known. What you typed stays. Look again before you repeat it.";
     return box("away", text, { tone: "decline", actions: again });

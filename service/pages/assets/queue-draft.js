@@ -95,7 +95,7 @@ async function beat() {
   // What was typed meanwhile is newer than what the service has.
   if ((answer.ok || code === "lease_lapsed") && draft !== null && draftOf(id) === draft) sent(id);
   if (main()?.dataset.alert !== id) return;
-  if (answer.ok) renewed(answer.data);
+  if (answer.ok) renewed(answer.data.holder, Date.parse(answer.data.lease_until));
   if (code === "lease_lapsed" && main().dataset.holder === me) lapsed();
 }
 
@@ -104,20 +104,25 @@ function sent(id) {
   if (main()?.dataset.alert === id && at("draft-state")) say(at("draft-state"), "Draft kept.");
 }
 
-function renewed(alert) {
-  const until = Date.parse(alert.lease_until);
-  if (!(until > 0)) return;
-  main().dataset.lease = until;
-  for (const one of document.querySelectorAll("#holder [data-left]")) one.dataset.left = until;
-  held(until);
+/** The claim that is shown goes on until then; false when another one is shown. */
+export function renewed(holder, until) {
+  const one = main();
+  if (!one || one.dataset.holder !== holder || !(until > 0)) return false;
+  one.dataset.lease = until;
+  for (const left of document.querySelectorAll("#holder [data-left]")) left.dataset.left = until;
+  if (holder === me) held(until);
+  return true;
 }
 
-/** The claim is over. */
-function lapsed() {
-  const one = main();
+function free(one) {
   delete one.dataset.holder;
   delete one.dataset.lease;
   at("holder").replaceChildren("nobody");
+}
+
+/** One's own claim is over. */
+function lapsed() {
+  free(main());
   const take = at("take");
   if (take) {
     take.dataset.does = "claim";
@@ -128,8 +133,12 @@ function lapsed() {
   speak("Your claim has lapsed.");
 }
 
-/** Each second: is the claim over? */
-export function tick() {
+/** Each second: is the claim over? Somebody else's may have gone on unheard: `again(id)` looks at the alert anew. */
+export function tick(again) {
   const one = main();
-  if (one?.dataset.holder === me && Number(one.dataset.lease) <= now()) lapsed();
+  if (!one?.dataset.holder || Number(one.dataset.lease) > now()) return;
+  if (one.dataset.holder === me) return lapsed();
+  if (document.hidden) return;
+  free(one);
+  again(one.dataset.alert);
 }

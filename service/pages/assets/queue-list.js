@@ -1,8 +1,8 @@
 // The list: moving by key, selecting, deciding many at once, filters and columns; and rows that come anew while somebody
 // looks at them, without taking the focus or the selection away.
 
-import { part, send, trouble, word, brief } from "./queue-ask.js";
-import { el, at, asked, money, say, speak, times, toast, told } from "./queue-say.js";
+import { BACKGROUND, part, send, trouble, word, brief } from "./queue-ask.js";
+import { el, at, asked, money, now, say, speak, times, told } from "./queue-say.js";
 import { done } from "./queue-undo.js";
 
 const MOST = 500;
@@ -60,7 +60,7 @@ function bar() {
   if (!form) return;
   const chosen = selected();
   form.hidden = chosen.length === 0;
-  say(at("bulk-count"), chosen.length === 1 ? "1 alert" : `${chosen.length} alerts`);
+  say(at("bulk-count"), count(chosen));
   say(at("bulk-sum"), `${sum(chosen)} at risk`);
 }
 
@@ -83,25 +83,45 @@ function reasons() {
 async function decide() {
   const chosen = selected().slice(0, MOST);
   const [disposition, reason, block] = [at("bulk-disposition").value, at("bulk-reason").value, at("bulk-block").checked];
-  const many = chosen.length === 1 ? "1 alert" : `${chosen.length} alerts`;
-  say(at("confirm-title"), `Decide ${many}: ${word(disposition)}?`);
-  const labels = { fraud: "Their payments are labelled fraud. ", legitimate: "Their payments are labelled legitimate. " };
-  const blocks = block ? "What they are about is blocked. " : "";
-  say(at("confirm-what"), `${sum(chosen)} at risk. ${labels[disposition] ?? "Nothing is labelled. "}${blocks}It can be undone for a while.`);
+  say(at("confirm-title"), `Decide ${count(chosen)}: ${word(disposition)}?`);
+  say(at("confirm-what"), follows(chosen, disposition, block));
   if ((await asked("confirm")) !== "yes") return;
   const alerts = chosen.map(({ dataset }) => ({ alert_id: dataset.alert, version: Number(dataset.version) }));
   const answer = await send("POST", "/v1/alerts/bulk", { body: { alerts, disposition, reason, block } });
   if (!answer.ok) return trouble(answer, reload);
   const { items, action_id, undo_until } = answer.data;
+  const decided = items.filter((item) => item.done);
   const failed = items.filter((item) => !item.done);
-  const count = items.length - failed.length;
-  const text = `${count === 1 ? "1 alert" : `${count} alerts`}: ${word(disposition)}.`;
-  const more = failed.length ? ` ${failed.length} not done, the first: ${brief(failed[0].problem)}` : "";
-  done(text + more, count ? { action_id, until: undo_until } : null);
+  const texts = decided.length ? [outcome(decided, disposition)] : [];
+  if (failed.length) texts.push(`${failed.length} not done, the first: ${brief(failed[0].problem)}`);
+  done(texts.join(" "), decided.length ? { action_id, until: undo_until } : null);
   for (const row of selected()) boxOf(row).checked = false;
   at("bulk").reset();
   reasons();
   await reload();
+}
+
+const count = ({ length }) => (length === 1 ? "1 alert" : `${length} alerts`);
+
+/** What the verdict will do, before it is said. */
+function follows(chosen, disposition, block) {
+  const labels = { fraud: "Their payments are labelled fraud.", legitimate: "Their payments are labelled legitimate." };
+  const texts = [`${sum(chosen)} at risk.`, labels[disposition] ?? "Nothing is labelled."];
+  if (block) texts.push("What they are about is blocked.");
+  // As many as no one decides alone; the service says from how many on.
+  const isMany = chosen.length >= Number(at("bulk").dataset.secondPerson);
+  if (isMany) texts.push("These need a second person: nothing is done before a lead agrees.");
+  return `${texts.join(" ")} It can be undone for a while.`;
+}
+
+/** What came of it: what waits for a second person is not resolved. */
+function outcome(decided, disposition) {
+  const waiting = decided.filter(({ alert }) => alert.state === "proposed").length;
+  const resolved = decided.length - waiting;
+  const wait = (n) => (n === 1 ? "waits for a second person" : "wait for a second person");
+  if (!waiting) return `${count(decided)} resolved as ${word(disposition)}.`;
+  if (!resolved) return `${count(decided)} ${wait(waiting)}: ${word(disposition)}.`;
+  return `${waiting} ${wait(waiting)}, ${resolved} resolved as ${word(disposition)}.`;
 }
 
 // --- Rows come anew --------------------------------------------------------------------------------------------------
@@ -110,13 +130,15 @@ async function decide() {
 export function stir() {
   clearTimeout(later);
   const rest = STILL_MS - (Date.now() - pointerAt);
-  later = setTimeout(() => (STILL_MS > Date.now() - pointerAt ? stir() : reload()), Math.max(400, rest));
+  later = setTimeout(() => (STILL_MS > Date.now() - pointerAt ? stir() : reread(BACKGROUND)), Math.max(400, rest));
 }
 
-export async function reload() {
+const reload = () => reread({});
+
+async function reread(headers) {
   const query = document.querySelector("main.list").dataset.query;
   if (query === undefined) return;
-  const answer = await part(`/queue/rows${query ? `?${query}` : ""}`);
+  const answer = await part(`/queue/rows${query ? `?${query}` : ""}`, headers);
   const next = answer && new DOMParser().parseFromString(`<table>${answer.text}</table>`, "text/html").querySelector("tbody");
   if (!next) return;
   const before = rows().map(idOf);
@@ -150,6 +172,27 @@ function said(before, after) {
   spokenAt = Date.now();
   const fresh = after.filter((id) => !before.includes(id)).length;
   speak(fresh ? `The list was updated: ${fresh} new.` : "The list was updated.");
+}
+
+// --- Claims of the rows ----------------------------------------------------------------------------------------------
+
+/** The claim on an alert goes on until then; false when its row shows another one. */
+export function lasts(id, holder, until) {
+  const row = table() && rows().find((one) => idOf(one) === id);
+  if (!row) return true;
+  const left = row.querySelector("td.holder [data-left]");
+  if (!left || row.dataset.holder !== holder || !(until > 0)) return false;
+  left.dataset.left = until;
+  return true;
+}
+
+/** Claims that are over are nobody's; whether there were any. */
+export function lapse() {
+  if (!table() || document.hidden) return false;
+  const all = [...table().querySelectorAll("td.holder [data-left]")];
+  const over = all.filter(({ dataset }) => Number(dataset.left) <= now());
+  for (const one of over) one.closest("td").replaceChildren(el("span", { class: "soft" }, "nobody"));
+  return over.length > 0;
 }
 
 // --- Filters and columns ---------------------------------------------------------------------------------------------

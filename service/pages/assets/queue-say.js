@@ -26,9 +26,12 @@ function button(word, does) {
   return element;
 }
 
+const boxed = (name) => document.querySelector(`#boxes > [data-box="${name}"]`);
+export const isBoxed = (name) => boxed(name) !== null;
+
 /** A box on top of the page, read out at once; one of the same name is replaced. `actions` are [word, what it does]. */
 export function box(name, text, { tone = "review", actions = [], closes = true } = {}) {
-  const old = document.querySelector(`#boxes > [data-box="${name}"]`);
+  const old = boxed(name);
   if (old && old.firstChild.textContent === text) return;
   old?.remove();
   const all = actions.map(([word, does]) => button(word, does));
@@ -37,7 +40,7 @@ export function box(name, text, { tone = "review", actions = [], closes = true }
 }
 
 export function unbox(name) {
-  document.querySelector(`#boxes > [data-box="${name}"]`)?.remove();
+  boxed(name)?.remove();
 }
 
 /** A line at the bottom that goes by itself; with `until` it counts down to that time of the service. */

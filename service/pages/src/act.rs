@@ -6,22 +6,45 @@ use queue::alert::{Alert, Disposition, LabelOnItsWay, State};
 use crate::view::{AlertView, Follows};
 use crate::{badge, time};
 
+const LOOKS_ONLY: &str = "You can look at it. To decide takes the role of an analyst.";
+const BARRED: &str = "You cannot decide it now: ";
+
 /// The panel of actions, as far as this person and the alert's state have any.
 pub(crate) fn act(view: &AlertView) -> Markup {
     let (alert, may) = (&view.detail.alert, view.shell.person.may);
+    let is_barred = view.bars.is_some() || !may.work;
     html! {
         section.panel.act #act {
             h2.quiet { "Actions" }
             @match alert.state {
-                State::Open | State::Snoozed if may.work => (verdict(view)),
-                State::Open | State::Snoozed => p.soft { "You can look at it. To decide takes the role of an analyst." },
-                State::Proposed => (proposed(view)),
-                State::Resolved => (resolved(alert, view.shell.now_ms)),
-            }
-            @if may.work && matches!(alert.state, State::Proposed | State::Resolved) {
-                form.note-form #note-form { (note(view)) p.buttons { (save_note("Save the note")) } }
+                State::Open | State::Snoozed if is_barred => (barred(view)),
+                State::Open | State::Snoozed => { (verdict(view)) (others(view)) }
+                State::Proposed => { (proposed(view)) (note_form(view)) }
+                State::Resolved => { (resolved(alert, view.shell.now_ms)) (note_form(view)) }
             }
             (followed(&view.detail.labels, view.shell.now_ms))
+        }
+    }
+}
+
+/// Why there is no verdict to give here, in a sentence: for the keys that do nothing. None where there is one to give.
+pub(crate) fn why_not(view: &AlertView) -> Option<String> {
+    match view.detail.alert.state {
+        State::Proposed => Some("A verdict on it waits for a second person.".to_owned()),
+        State::Resolved => Some("It is resolved.".to_owned()),
+        State::Open | State::Snoozed if !view.shell.person.may.work => Some(LOOKS_ONLY.to_owned()),
+        State::Open | State::Snoozed => view.bars.as_ref().map(|why| format!("{BARRED}{why}.")),
+    }
+}
+
+/// What is left where there is no verdict to give: a note, and what else can be done.
+fn barred(view: &AlertView) -> Markup {
+    html! {
+        @if !view.shell.person.may.work { p.soft { (LOOKS_ONLY) } }
+        @else {
+            @if let Some(why) = &view.bars { p.bars { (BARRED) bdi { (why) } "." } }
+            (note_form(view))
+            (others(view))
         }
     }
 }
@@ -30,7 +53,8 @@ fn verdict(view: &AlertView) -> Markup {
     let follows = &view.follows;
     let entity = &view.detail.alert.entity;
     html! {
-        form #verdict novalidate data-payments=(follows.payments) data-entity=(entity) data-undo=(follows.undo_ms) autocomplete="off" {
+        form #verdict novalidate data-payments=(follows.payments) data-entity=(entity) data-undo=(follows.undo_ms)
+            data-second-person=[follows.second_person.as_ref()] autocomplete="off" {
             fieldset.choices {
                 legend { "Verdict" }
                 @for (key, disposition) in (1..).zip(Disposition::ALL) {
@@ -59,28 +83,40 @@ fn verdict(view: &AlertView) -> Markup {
                 (save_note("Save the note only"))
             }
         }
-        (others(view))
     }
 }
 
 /// What a verdict does, in a few words.
 fn does(disposition: Disposition, follows: &Follows) -> String {
-    let payments = match follows.payments {
-        1 => "labels 1 payment".to_owned(),
-        n => format!("labels {n} payments"),
+    let class = match disposition.label() {
+        Some(true) => "fraud",
+        Some(false) => "legitimate",
+        None => return "no label".to_owned(),
     };
-    match disposition.label() {
-        Some(true) => format!("{payments} fraud"),
-        Some(false) => format!("{payments} legitimate"),
-        None => "no label".to_owned(),
+    match follows.payments {
+        0 => "labels no payment".to_owned(),
+        1 => format!("labels 1 payment {class}"),
+        n => format!("labels {n} payments {class}"),
     }
 }
 
+/// What holds of every verdict; the script says it of the chosen one.
 fn after(follows: &Follows) -> Markup {
     html! {
-            @if let Some(why) = &follows.second_person { strong { "A second person has to agree: " (why) ". " } }
-    kbd { "u" } " takes it back for " (time::span(follows.undo_ms)) "; nothing leaves before."
+        @if let Some(why) = &follows.second_person {
+            strong { "For a label or a block a second person has to agree: " (why) "." } " "
         }
+        kbd { "u" } " takes it back for " (time::span(follows.undo_ms)) "; nothing leaves before."
+    }
+}
+
+/// A note alone, where no verdict goes with it.
+fn note_form(view: &AlertView) -> Markup {
+    html! {
+        @if view.shell.person.may.work {
+            form.note-form #note-form { (note(view)) p.buttons { (save_note("Save the note")) } }
+        }
+    }
 }
 
 fn note(view: &AlertView) -> Markup {
@@ -99,21 +135,34 @@ fn save_note(word: &str) -> Markup {
     html! { button #save-note type="button" { (word) } }
 }
 
-/// What else can be done while it is open.
+/// What else can be done while it is open, as far as the queue takes it from this person.
 fn others(view: &AlertView) -> Markup {
-    let (alert, me) = (&view.detail.alert, view.shell.person.name.as_str());
-    let is_mine = badge::holder(alert, view.shell.now_ms).is_some_and(|(holder, _)| holder == me);
+    let (alert, person) = (&view.detail.alert, &view.shell.person);
+    let (leads, holder) = (person.may.lead, badge::holder(alert, view.shell.now_ms).map(|(name, _)| name));
+    let is_anothers = holder.is_some_and(|holder| holder != person.name);
+    // What somebody else works at is taken from them by no one but a lead, who releases it.
+    let take = match holder {
+        Some(_) if !is_anothers => Some(("release", "Give back")),
+        Some(_) => leads.then_some(("release", "Release it")),
+        None => view.bars.is_none().then_some(("claim", "Take it")),
+    };
+    let may_snooze = view.bars.is_none();
+    let may_escalate = !alert.escalated && (leads || !is_anothers);
     html! {
-        div.others {
-            button #take type="button" aria-keyshortcuts="t" data-does=(if is_mine { "release" } else { "claim" }) {
-                span { @if is_mine { "Give back" } @else { "Take it" } } " " kbd { "t" }
-            }
-            button #snooze-button type="button" aria-keyshortcuts="s" { "Snooze " kbd { "s" } }
-            @if !alert.escalated {
-                button #escalate-button type="button" aria-keyshortcuts="e" { "Escalate " kbd { "e" } }
-            }
-            @if view.shell.person.may.lead {
-                button #assign-button type="button" aria-keyshortcuts="a" { "Assign " kbd { "a" } }
+        @if take.is_some() || may_snooze || may_escalate || leads {
+            div.others {
+                @if let Some((does, word)) = take {
+                    button #take type="button" aria-keyshortcuts="t" data-does=(does) { span { (word) } " " kbd { "t" } }
+                }
+                @if may_snooze {
+                    button #snooze-button type="button" aria-keyshortcuts="s" { "Snooze " kbd { "s" } }
+                }
+                @if may_escalate {
+                    button #escalate-button type="button" aria-keyshortcuts="e" { "Escalate " kbd { "e" } }
+                }
+                @if leads {
+                    button #assign-button type="button" aria-keyshortcuts="a" { "Assign " kbd { "a" } }
+                }
             }
         }
     }

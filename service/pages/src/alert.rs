@@ -29,7 +29,8 @@ fn main(view: &AlertView) -> Markup {
     html! {
         main #main.alert tabindex="-1" data-alert=(alert.alert_id) data-version=(alert.version)
             data-title={ (alert.entity) " " (mask::masked_key(&alert.key)) } data-state=(alert.state.as_str()) data-now=(now_ms) data-hits=(alert.hits)
-            data-holder=[holder.map(|(name, _)| name)] data-lease=[holder.map(|(_, until_ms)| until_ms)] {
+            data-holder=[holder.map(|(name, _)| name)] data-lease=[holder.map(|(_, until_ms)| until_ms)]
+            data-bars=[act::why_not(view)] {
             (head(view, holder))
             (why::why(alert, &detail.hits))
             (act::act(view))

@@ -21,13 +21,14 @@ macro_rules! asset {
 }
 
 /// Every file. The icon is the board's, `/assets/icon.svg`.
-pub const ASSETS: [Asset; 10] = [
+pub const ASSETS: [Asset; 11] = [
     asset!("queue.css", CSS),
     asset!("queue-parts.css", CSS),
     asset!("queue.js", JS),
     asset!("queue-ask.js", JS),
     asset!("queue-alert.js", JS),
     asset!("queue-draft.js", JS),
+    asset!("queue-keys.js", JS),
     asset!("queue-list.js", JS),
     asset!("queue-live.js", JS),
     asset!("queue-say.js", JS),

@@ -64,7 +64,13 @@ pub(crate) fn help(may: May) -> Markup {
                     }
                 }
             }
-            form method="dialog" { button { "Close " kbd { "Esc" } } }
+            div.foot {
+                form method="dialog" { button { "Close " kbd { "Esc" } } }
+                div {
+                    label.line { input #single-keys type="checkbox" checked aria-describedby="single-keys-off"; " Single-key shortcuts" }
+                    small.soft #single-keys-off { "Off, a letter, digit or sign does nothing; Enter, Esc and Tab stay. Kept in this browser." }
+                }
+            }
         }
     }
 }

@@ -37,7 +37,7 @@ pub fn list(view: &ListView) -> String {
                     }
                 }
             }
-            @if view.shell.person.may.work { (bulk()) }
+            @if view.shell.person.may.work { (bulk(view.second_person_bulk)) }
         }
     };
     document(&view.shell, &Page { here: Here::List, title: title(view.query.which), searched: "", main })
@@ -85,9 +85,10 @@ fn rows_of(view: &ListView) -> Markup {
 /// An alert's row. On a phone it is a card.
 pub(crate) fn row(alert: &Alert, may: May, now_ms: i64) -> Markup {
     let is_done = alert.state == State::Resolved;
+    let holder = badge::holder(alert, now_ms);
     html! {
         tr data-alert=(alert.alert_id) data-version=(alert.version) data-loss=(alert.expected_loss_minor)
-            data-currency=(alert.currency) data-state=(alert.state.as_str()) {
+            data-currency=(alert.currency) data-state=(alert.state.as_str()) data-holder=[holder.map(|(name, _)| name)] {
             @if may.work {
                 td.select {
                     input type="checkbox" disabled[alert.state != State::Open]
@@ -116,7 +117,10 @@ pub(crate) fn row(alert: &Alert, may: May, now_ms: i64) -> Markup {
             }
             td.holder {
                 @if let Some(by) = alert.resolved_by.as_ref().filter(|_| is_done) { bdi { (by) } }
-                @else if let Some((holder, _)) = badge::holder(alert, now_ms) { span.held { bdi { (holder) } } }
+                @else if let Some((holder, until_ms)) = holder {
+                    span.held { bdi { (holder) } }
+                    small.soft { " for " span data-left=(until_ms) { (time::span(until_ms - now_ms)) } }
+                }
                 @else { span.soft { "nobody" } }
             }
         }
@@ -264,9 +268,9 @@ fn columns() -> Markup {
     }
 }
 
-fn bulk() -> Markup {
+fn bulk(second_person_from: Option<usize>) -> Markup {
     html! {
-        form.bulk #bulk hidden aria-label="Bulk action" {
+        form.bulk #bulk hidden aria-label="Bulk action" data-second-person=[second_person_from] {
             p { strong #bulk-count { "0 alerts" } " " span.soft #bulk-sum {} }
             label { span.quiet { "Verdict" } select #bulk-disposition required { (dialog::disposition_options()) } }
             label { span.quiet { "Reason" } select #bulk-reason required disabled { option value="" { "Choose a reason" } } }

@@ -6,10 +6,11 @@ use crate::dialog;
 use crate::view::Shell;
 
 /// What `queue.js` needs.
-const MODULES: [&str; 7] = [
+const MODULES: [&str; 8] = [
     "queue-alert.js",
     "queue-ask.js",
     "queue-draft.js",
+    "queue-keys.js",
     "queue-list.js",
     "queue-live.js",
     "queue-say.js",

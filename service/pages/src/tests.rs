@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use queue::alert::{Alert, Disposition};
 use sample::{CARD, alert_view, all, hostile_view, list_view, shell};
 
-use crate::{ASSETS, AlertView, May, SearchView};
+use crate::{ASSETS, AlertView, ListView, May, SearchView};
 
 /// The opening tags of a page, each with its attributes: `<a href="...">`. The texts are escaped, so `<` begins a tag.
 fn tags(html: &str) -> Vec<&str> {
@@ -53,6 +53,9 @@ fn a_text_from_outside_makes_no_tag_and_no_attribute() {
             let bare: String = tag.split('"').step_by(2).collect();
             assert!(!bare.contains(" on"), "a handler in <{tag}>");
         }
+        let barred =
+            |text: &str| crate::alert(&AlertView { bars: Some(text.to_owned()), ..sample::barred_view() });
+        assert_eq!(shape(&barred(&text)), shape(&barred("plain")), "{text}");
         let found = crate::search(&SearchView { shell: shell(), text: text.clone(), alerts: vec![] });
         let nothing = crate::search(&SearchView { shell: shell(), text: "plain".to_owned(), alerts: vec![] });
         assert_eq!(shape(&found), shape(&nothing), "{text}");
@@ -177,6 +180,99 @@ fn who_may_not_act_has_nothing_to_act_with() {
     list.shell.person.may = May::default();
     assert!(!crate::list(&list).contains("type=\"checkbox\" aria-label=\"Select"));
     assert!(!crate::list(&list).contains("href=\"/audit\""));
+}
+
+/// The beginning of the tag that has this id.
+fn tag_of<'a>(html: &'a str, id: &str) -> Option<&'a str> {
+    tags(html).into_iter().find(|tag| attribute(tag, "id") == Some(id))
+}
+
+#[test]
+fn who_cannot_decide_now_sees_why_and_can_note() {
+    let html = crate::alert(&sample::barred_view());
+    for id in ["verdict", "snooze-button", "escalate-button", "assign-button", "take"] {
+        assert!(tag_of(&html, id).is_none(), "{id}");
+    }
+    assert!(tag_of(&html, "note-form").is_some() && tag_of(&html, "save-note").is_some());
+    assert!(html.contains("You cannot decide it now: <bdi>anna holds it</bdi>."));
+    let bars = |view: &AlertView| {
+        let html = crate::alert_main(view);
+        attribute(tags(&html)[0], "data-bars").map(str::to_owned)
+    };
+    assert_eq!(bars(&sample::barred_view()).as_deref(), Some("You cannot decide it now: anna holds it."));
+    assert_eq!(bars(&alert_view()), None);
+    assert_eq!(bars(&sample::resolved_view()).as_deref(), Some("It is resolved."));
+    assert!(bars(&sample::proposed_view()).is_some_and(|why| why.contains("second person")));
+    let mut viewer = alert_view();
+    viewer.shell.person.may = May::default();
+    assert!(bars(&viewer).is_some_and(|why| why.contains("role of an analyst")));
+}
+
+#[test]
+fn an_alert_is_taken_given_back_or_released() {
+    let does = |view: &AlertView| {
+        let html = crate::alert(view);
+        tag_of(&html, "take").and_then(|tag| attribute(tag, "data-does")).map(str::to_owned)
+    };
+    let mut view = alert_view();
+    assert_eq!(does(&view).as_deref(), Some("release"), "one's own");
+    view.shell.person.name = "chiara".to_owned();
+    assert!(crate::alert(&view).contains("Release it"), "a lead, another's");
+    view.detail.alert.holder = None;
+    assert_eq!(does(&view).as_deref(), Some("claim"), "nobody's");
+    // What is with the leads can be left to them, what is given to another can go to them.
+    view.bars = Some("it is given to ben".to_owned());
+    view.shell.person.may.lead = false;
+    assert_eq!(does(&view), None);
+    assert!(tag_of(&crate::alert(&view), "escalate-button").is_some());
+    view.detail.alert.escalated = true;
+    assert!(!crate::alert(&view).contains("class=\"others\""));
+}
+
+#[test]
+fn a_second_person_is_for_verdicts_that_label() {
+    let mut view = alert_view();
+    view.follows.second_person = Some("its amount is large".to_owned());
+    let html = crate::alert(&view);
+    assert!(html.contains("For a label or a block a second person has to agree: its amount is large."));
+    let form = tag_of(&html, "verdict").unwrap();
+    assert_eq!(attribute(form, "data-second-person"), Some("its amount is large"));
+    assert!(!crate::alert(&alert_view()).contains("data-second-person"));
+    let bulk = |view: &ListView| {
+        let html = crate::list(view);
+        tag_of(&html, "bulk").and_then(|tag| attribute(tag, "data-second-person")).map(str::to_owned)
+    };
+    let list = list_view(vec![]);
+    assert_eq!(bulk(&list).as_deref(), Some("50"));
+    assert_eq!(bulk(&ListView { second_person_bulk: None, ..list }), None);
+}
+
+#[test]
+fn where_nothing_is_left_to_label_that_is_said() {
+    let mut view = alert_view();
+    view.follows.payments = 0;
+    let html = crate::alert(&view);
+    assert!(html.contains("labels no payment") && !html.contains("labels 0"));
+    view.follows.payments = 1;
+    assert!(crate::alert(&view).contains("labels 1 payment fraud"));
+}
+
+#[test]
+fn a_row_says_who_holds_it_and_until_when() {
+    let html = crate::list(&list_view(vec![sample::alert(2), sample::alert(3)]));
+    let rows: Vec<_> = tags(&html).into_iter().filter(|tag| attribute(tag, "data-loss").is_some()).collect();
+    assert_eq!(rows.iter().map(|row| attribute(row, "data-holder")).collect::<Vec<_>>(), [Some("ben"), None]);
+    let until = format!("data-left=\"{}\"", sample::NOW + 3 * sample::MINUTE);
+    assert_eq!(html.matches(&until).count(), 1);
+}
+
+#[test]
+fn single_keys_can_be_switched_off() {
+    for (page, html) in all().into_iter().filter(|(_, html)| html.contains("id=\"help\"")) {
+        let tag = tag_of(&html, "single-keys").unwrap();
+        assert_eq!(attribute(tag, "type"), Some("checkbox"), "{page}");
+        assert!(attribute(tag, "aria-describedby").is_some(), "{page}");
+    }
 }
 
 #[test]

@@ -56,6 +56,8 @@ pub struct ListView {
     pub filters: Vec<SavedFilter>,
     /// Alert rules that can be chosen, as far as they are known.
     pub rules: Vec<String>,
+    /// Alerts of one bulk action from which on it needs a second person, if ever.
+    pub second_person_bulk: Option<usize>,
 }
 
 /// An alert with its surroundings.
@@ -69,6 +71,8 @@ pub struct AlertView {
     pub band: Option<String>,
     /// Who else looks at it.
     pub viewers: Vec<String>,
+    /// Why this person cannot give a verdict on it now, such as `it is for the leads`; none when they can.
+    pub bars: Option<String>,
     /// What a verdict will do.
     pub follows: Follows,
     /// The entity's last payments, the newest first, those of this alert among them.
@@ -80,11 +84,11 @@ pub struct AlertView {
 /// What follows a verdict, so that the page can say it before.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Follows {
-    /// Payments that fraud or legitimate label.
+    /// Payments that fraud or legitimate will label: without those of which somebody else knows better.
     pub payments: usize,
     /// The entity can go on a block list.
     pub can_block: bool,
-    /// Why a verdict waits for a second person, if it does.
+    /// Why a verdict that labels or blocks waits for a second person, if it does.
     pub second_person: Option<String>,
     /// How long it can be taken back.
     pub undo_ms: i64,

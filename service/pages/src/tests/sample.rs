@@ -105,6 +105,7 @@ pub fn list_view(alerts: Vec<Alert>) -> ListView {
             query: "which=late&order=amount".to_owned(),
         }],
         rules: vec!["high-amount".to_owned(), "new-device".to_owned(), "velocity".to_owned()],
+        second_person_bulk: Some(50),
     }
 }
 
@@ -297,10 +298,20 @@ pub fn alert_view() -> AlertView {
         },
         band: Some("very high".to_owned()),
         viewers: vec!["ben".to_owned()],
+        bars: None,
         follows: Follows { payments: 3, can_block: true, second_person: None, undo_ms: MINUTE },
         past: past(),
         links: links(),
     }
+}
+
+/// Seen by an analyst while another holds it.
+pub fn barred_view() -> AlertView {
+    let mut view = alert_view();
+    (view.shell.person.name, view.shell.person.roles) = ("ben".to_owned(), vec!["analyst".to_owned()]);
+    view.shell.person.may = May { work: true, reveal: true, ..May::default() };
+    view.bars = Some("anna holds it".to_owned());
+    view
 }
 
 /// After the verdict, while it can be taken back.
@@ -437,6 +448,7 @@ pub fn all() -> Vec<(&'static str, String)> {
         ),
         ("list-database-away", pages::list(&stale_list)),
         ("alert", pages::alert(&alert_view())),
+        ("alert-barred", pages::alert(&barred_view())),
         ("alert-resolved", pages::alert(&resolved_view())),
         ("alert-proposed", pages::alert(&proposed_view())),
         (

@@ -1,8 +1,7 @@
 // The analyst's queue in a real Chromium: what a person sees and presses, and what the store says of it afterwards.
 //
-// Every scenario raises alerts of its own by sending payments on cards of its own, each larger than all before it, so
-// that they stand first in the list whatever else is in it. What a page shows is asked by role, label and visible text;
-// what was saved is asked from /v1/alerts with the same session, since a page that says "saved" is no proof.
+// How they raise alerts and ask the store is in alerts.mjs; phone, dark and axe are in looks.mjs; what takes more than one
+// person is in people.mjs.
 //
 //     deploy/local/browser/run tests/browser/queue.mjs KNOBS [SCENARIO...]
 //
@@ -14,113 +13,21 @@
 //                transaction_id, card_id, event_time and amount_minor are set here, and what a scenario changes
 //     fraud      the reason to give for fraud; default card_stolen
 //     legitimate the reason to give for legitimate; default holder_confirms
-//     short      what differs at a service with a short lease: {base, score, lease_ms}; needed by `lease` alone
+//     short      what differs at a service with a short lease, where verdicts on much need a second person: {base, score,
+//                lease_ms, second_minor, second_bulk}: amount of an alert and alerts of one bulk action from which on
 
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { DESK, PHONE, accessible, knobs, press, run, screenshot, sees, signIn, until } from './desk.mjs';
+import {
+  KEY_OF, addressOf, alertOf, ask, at, claim, decide, desk, isAt, isResolved, largest, note, raise, reason, rowOf, send,
+  stored, tell, visit,
+} from './alerts.mjs';
+import { accessible, knobs, press, run, screenshot, sees, signIn, until } from './desk.mjs';
+import { looks } from './looks.mjs';
+import { people } from './people.mjs';
 
 const SCRIPT = '<script>alert(1)</script>';
-const FIRST_AMOUNT_MINOR = 1_000_000;
-const STEP_MINOR = 100_000;
-const KEY_OF = { fraud: '1', suspected: '2', legitimate: '3', insufficient: '4' };
-let amountMinor = FIRST_AMOUNT_MINOR;
-
-// --- What the scenarios do -------------------------------------------------------------------------------------------
-
-/** Sends a payment; gives its id and its card. */
-async function send({ score }, changed = {}) {
-  amountMinor += STEP_MINOR;
-  const payment = {
-    ...score.payment,
-    transaction_id: `browser-${randomUUID()}`,
-    card_id: `card-${randomUUID()}`,
-    event_time: Date.now(),
-    amount_minor: amountMinor,
-    ...changed,
-  };
-  // What comes after stands above this one too.
-  amountMinor = Math.max(amountMinor, payment.amount_minor);
-  const answer = await fetch(score.url, {
-    method: 'POST',
-    headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${score.key}` },
-    body: JSON.stringify(payment),
-  });
-  assert.ok(answer.ok, `the payment was refused: ${answer.status} ${await answer.text()}`);
-  return payment;
-}
-
-/** What the store says, with the session of this page. */
-async function ask(page, path) {
-  const answer = await page.request.get(path);
-  assert.ok(answer.ok(), `${path}: ${answer.status()} ${await answer.text()}`);
-  return answer.json();
-}
-
-const alertOf = (page, id) => ask(page, `/v1/alerts/${encodeURIComponent(id)}`);
-
-/** Sends a payment and waits for its alert. */
-async function raise(world, page, changed) {
-  const payment = await send(world, changed);
-  const found = await until(`an alert of ${payment.transaction_id}`, async () => {
-    const { alerts } = await ask(page, `/v1/alerts?which=open&text=${encodeURIComponent(payment.transaction_id)}`);
-    return alerts[0];
-  });
-  return { id: found.alert_id, payment };
-}
-
-const addressOf = (id) => `/queue/${encodeURIComponent(id)}`;
-const isAt = (page, id) => new URL(page.url()).pathname === addressOf(id);
-
-async function at(page, id) {
-  await until(`the page of alert ${id}, not ${page.url()}`, () => isAt(page, id));
-  await page.getByRole('main').waitFor();
-}
-
-async function visit(page, id) {
-  await page.goto(addressOf(id));
-  await page.getByRole('main').waitFor();
-}
-
-async function desk(world, options, who = world.analyst) {
-  const page = await world.page({ base: world.base, ...options });
-  await signIn(page, world.base, who.name, who.password);
-  return page;
-}
-
-/** `c` from the list: the best alert, which is this one. */
-async function claim(page, id) {
-  await page.goto('/queue');
-  await page.getByRole('main').waitFor();
-  await press(page, 'c');
-  await at(page, id);
-}
-
-const reason = (page) => page.getByRole('main').getByLabel(/reason/i).filter({ visible: true }).first();
-const note = (page) => page.getByRole('main').getByLabel(/note/i).filter({ visible: true }).first();
-
-/** The verdict's key, a reason, Enter: no mouse. */
-async function decide(page, disposition, because) {
-  await press(page, KEY_OF[disposition]);
-  await reason(page).selectOption(because);
-  await reason(page).press('Enter');
-}
-
-/** Waits until the store has it so. */
-function stored(page, id, what, holds) {
-  return until(`alert ${id} ${what}`, async () => {
-    const alert = await alertOf(page, id);
-    return holds(alert) && alert;
-  });
-}
-
-const isResolved = (disposition) => (alert) => alert.state === 'resolved' && alert.disposition === disposition;
-const topOf = async (locator, what) => {
-  const box = await locator.filter({ visible: true }).first().boundingBox();
-  assert.ok(box, `${what} is not to be seen`);
-  return box.y;
-};
 
 // --- The scenarios ---------------------------------------------------------------------------------------------------
 
@@ -169,6 +76,34 @@ const scenarios = {
     const undone = await stored(page, best.id, 'is open again', ({ state }) => state === 'open');
     assert.equal(undone.disposition, null);
     await screenshot(page, 'alert-undone');
+  },
+
+  async prefetch(world) {
+    const page = await desk(world);
+    const next = await raise(world, page);
+    const best = await raise(world, page);
+    // It ranks above both and is for the leads: an analyst is not given it, so it is not fetched either.
+    const above = await raise(world, page);
+    await tell(page, above.id, 'escalate', { reason: 'not for an analyst' });
+    const fetched = page.waitForResponse(
+      (answer) => new URL(answer.url()).pathname === '/queue/peek' && answer.headers()['tripline-alert'] === next.id,
+    );
+    await claim(page, best.id);
+    const peek = await fetched;
+    assert.equal(peek.request().headers()['tripline-background'], '1');
+    await peek.finished();
+    // From here on nobody gets the page of the next one by asking for it.
+    let letGo;
+    const held = new Promise((done) => (letGo = done));
+    await page.route(
+      (url) => url.pathname === addressOf(next.id) && url.search === '?part=main',
+      async (route) => (await held, route.continue()),
+    );
+    await decide(page, 'fraud', world.fraud ?? 'card_stolen');
+    await at(page, next.id);
+    await page.locator(`main[data-alert="${next.id}"]`).waitFor();
+    letGo();
+    await until('it is shown as it is by now', () => page.locator(`main[data-holder="${world.analyst.name}"]`).count());
   },
 
   async no_verdict_without_a_reason(world) {
@@ -241,7 +176,10 @@ const scenarios = {
     await until('the larger loss stands first', () => isAbove(upper, lower));
     await page.evaluate(() => (window.sameDocument = true));
     await screenshot(page, 'list-before-hit');
-    await send(world, { card_id: lower.payment.card_id, amount_minor: 10 * amountMinor });
+    // The page asks by itself, and says so: it keeps no session alive.
+    const asked = page.waitForRequest((request) => new URL(request.url()).pathname === '/queue/rows');
+    await send(world, { card_id: lower.payment.card_id, amount_minor: 10 * largest(world) });
+    assert.equal((await asked).headers()['tripline-background'], '1');
     await until('the hit lifts its alert', () => isAbove(lower, upper));
     assert.ok(await page.evaluate(() => window.sameDocument), 'without loading the page again');
     await screenshot(page, 'list-after-hit');
@@ -262,75 +200,11 @@ const scenarios = {
     }
   },
 
-  async phone(world) {
-    const page = await desk(world, { viewport: PHONE });
-    const { id } = await raise(world, page);
-    for (const path of ['/queue', addressOf(id), '/dashboard']) {
-      await page.goto(path);
-      await page.getByRole('main').waitFor();
-      const [wide, seen] = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
-      assert.ok(wide <= seen && seen <= PHONE.width, `${path} is ${wide} px wide, the screen ${seen}`);
-      await screenshot(page, `phone-${path === addressOf(id) ? 'alert' : path.slice(1)}`);
-    }
-    await visit(page, id);
-    const history = page.getByRole('heading', { name: /history|last payments|timeline/i });
-    const reasonTop = await topOf(reason(page), 'the reason of the verdict');
-    assert.ok(reasonTop < (await topOf(history, 'the history')), 'the actions stand above the history');
-    await accessible(page, 'the alert on a phone');
-  },
-
-  async dark(world) {
-    const light = await desk(world);
-    const dark = await desk(world, { dark: true });
-    const { id } = await raise(world, light);
-    for (const [page, name] of [[light, 'light'], [dark, 'dark']]) {
-      await visit(page, id);
-      const brightness = await page.evaluate(() => {
-        const opaque = [document.body, document.documentElement].map((one) => getComputedStyle(one).backgroundColor);
-        const colour = opaque.find((text) => text !== 'rgba(0, 0, 0, 0)') ?? 'rgb(255, 255, 255)';
-        const [red, green, blue] = colour.match(/[\d.]+/g).map(Number);
-        return (0.2126 * red + 0.7152 * green + 0.0722 * blue) / 255;
-      });
-      assert.ok(name === 'dark' ? brightness < 0.25 : brightness > 0.75, `${name}: a background of ${brightness}`);
-      await screenshot(page, `alert-${name}`);
-    }
-  },
-
-  async accessibility(world) {
-    const paths = ({ id }) => ({
-      list: '/queue',
-      alert: addressOf(id),
-      entity: `${addressOf(id)}/entity/card`,
-      search: '/search?text=card',
-      dashboard: '/dashboard',
-      audit: '/audit',
-      'not-found': '/queue/there-is-no-such-alert',
-    });
-    for (const dark of [false, true]) {
-      const stranger = await world.page({ dark });
-      await stranger.goto('/sign-in');
-      await accessible(stranger, `/sign-in${dark ? ', dark' : ''}`);
-      const page = await desk(world, { dark, viewport: DESK }, world.second);
-      for (const [name, path] of Object.entries(paths(await raise(world, page)))) {
-        await page.goto(path);
-        await page.getByRole('main').waitFor();
-        await accessible(page, `${path}${dark ? ', dark' : ''}`);
-        await screenshot(page, `page-${name}${dark ? '-dark' : ''}`);
-      }
-      await page.goto('/queue');
-      await press(page, '?');
-      await page.getByRole('dialog').filter({ visible: true }).waitFor();
-      await accessible(page, `the help${dark ? ', dark' : ''}`);
-      await screenshot(page, `help${dark ? '-dark' : ''}`);
-    }
-  },
-
   async bulk(world) {
     const page = await desk(world);
     const both = [await raise(world, page), await raise(world, page)];
-    const rowOf = ({ id }) => page.getByRole('row').filter({ has: page.locator(`a[href="${addressOf(id)}"]`) });
     await page.goto('/queue');
-    for (const one of both) await rowOf(one).getByRole('checkbox').check();
+    for (const one of both) await rowOf(page, one).getByRole('checkbox').check();
     await sees(page, '2 alerts');
     const bulk = page.getByRole('form', { name: /bulk/i });
     await bulk.getByLabel(/verdict/i).selectOption('legitimate');
@@ -342,11 +216,11 @@ const scenarios = {
     assert.match(await asked.innerText(), /2 alerts/, 'it says how many before it is done');
     await asked.getByRole('button', { name: /yes/i }).click();
     for (const { id } of both) await stored(page, id, 'is legitimate', isResolved('legitimate'));
-    await until('the rows are gone', async () => (await rowOf(both[0]).count()) + (await rowOf(both[1]).count()) === 0);
+    await until('the rows are gone', async () => (await rowOf(page, both[0]).count()) + (await rowOf(page, both[1]).count()) === 0);
     await page.getByRole('button', { name: /undo/i }).first().waitFor();
     await press(page, 'u');
     for (const { id } of both) await stored(page, id, 'is open again', ({ state }) => state === 'open');
-    await until('the rows are back', async () => (await rowOf(both[0]).count()) + (await rowOf(both[1]).count()) === 2);
+    await until('the rows are back', async () => (await rowOf(page, both[0]).count()) + (await rowOf(page, both[1]).count()) === 2);
   },
 
   async links_and_band(world) {
@@ -447,7 +321,12 @@ const scenarios = {
     await stored(page, one.id, 'is open again', ({ state }) => state === 'open');
     await visit(page, other.id);
     await press(page, 'e');
-    await page.getByRole('dialog').getByLabel(/why/i).fill('seven cards, one device');
+    const why = page.getByRole('dialog').getByLabel(/why/i);
+    await why.fill('a thought that is dropped');
+    await page.getByRole('dialog').getByRole('button', { name: /cancel/i }).click();
+    await press(page, 'e');
+    assert.equal(await why.inputValue(), '', 'what was cancelled is forgotten');
+    await why.fill('seven cards, one device');
     await page.getByRole('dialog').getByRole('button', { name: /escalate/i }).click();
     const escalated = await stored(page, other.id, 'is escalated', (alert) => alert.escalated);
     assert.ok(escalated.notes.some(({ text }) => text === 'seven cards, one device'));
@@ -510,6 +389,43 @@ const scenarios = {
     await until('the note', async () => (await note(page).inputValue()) === 'not lost');
   },
 
+  async signed_out_while_looking(world) {
+    const page = await desk(world);
+    await page.context().clearCookies();
+    // As after the hour for which the service keeps a stream of events: the page asks for another.
+    await page.evaluate(() => dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true })));
+    await sees(page, /signed out/i);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await until('where one signs in', () => page.url().endsWith('/sign-in?next=%2Fqueue'));
+  },
+
+  async keys_switched_off(world) {
+    const page = await desk(world);
+    const { id } = await raise(world, page);
+    await visit(page, id);
+    await press(page, '?');
+    const dialog = page.getByRole('dialog').filter({ visible: true });
+    const single = dialog.getByRole('checkbox', { name: /single-key/i });
+    await single.uncheck();
+    await accessible(page, 'the help, keys switched off');
+    await screenshot(page, 'help-keys-off');
+    await press(page, 'Escape', '1', 's', '?');
+    assert.equal(await dialog.count(), 0, 'no dialog opens');
+    assert.equal(await page.getByRole('radio', { checked: true }).count(), 0, 'no verdict is chosen');
+    await page.goto('/queue');
+    await press(page, 'c', 'j');
+    await page.waitForTimeout(500);
+    assert.equal(new URL(page.url()).pathname, '/queue', 'nothing is claimed');
+    assert.equal((await alertOf(page, id)).holder, null);
+    await press(page, 'Enter');
+    await until('Enter opens a row', () => new URL(page.url()).pathname.startsWith('/queue/'));
+    await page.waitForLoadState('load');
+    await page.getByRole('button', { name: /^keys/i }).click();
+    await single.check();
+    await press(page, 'Escape', 'g', 'q');
+    await until('the queue', () => new URL(page.url()).pathname === '/queue');
+  },
+
   async filters(world) {
     const page = await desk(world);
     await page.goto('/queue?which=late&order=amount');
@@ -551,4 +467,5 @@ const scenarios = {
   },
 };
 
-await run(scenarios, knobs(), process.argv.slice(3));
+// Whoever claims the best alert comes before those that leave large ones open.
+await run({ ...scenarios, ...looks, ...people }, knobs(), process.argv.slice(3));

@@ -31,6 +31,8 @@ mod batch;
 mod crash;
 #[path = "suite/demo.rs"]
 mod demo;
+#[path = "suite/door.rs"]
+mod door;
 #[path = "suite/faults.rs"]
 mod faults;
 #[path = "suite/handbook.rs"]

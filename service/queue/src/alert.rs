@@ -4,6 +4,9 @@ use schemas::decision::Verdict;
 use schemas::reason::Reason;
 use serde::{Deserialize, Serialize};
 
+use crate::claim::Seat;
+use crate::standing::Claims;
+
 /// Where an alert stands. Whether somebody holds it is a matter of its lease, not of its state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -155,6 +158,23 @@ pub struct Alert {
     pub resolved_ms: Option<i64>,
     /// The action that can be taken back, until when.
     pub undo: Option<(String, i64)>,
+}
+
+impl Alert {
+    /// Why this person cannot say a verdict on it now, if they cannot: it is for somebody else. Nothing of one that waits
+    /// for none: its state says so.
+    pub fn bars(&self, seat: Seat<'_>, now_ms: i64) -> Option<String> {
+        if !matches!(self.state, State::Open | State::Snoozed) {
+            return None;
+        }
+        let claims = Claims {
+            escalated: self.escalated,
+            assignee: self.assignee.as_deref(),
+            holder: self.holder.as_deref(),
+            lease_until_ms: self.lease_until_ms.unwrap_or(0),
+        };
+        claims.may_decide(seat, now_ms).err().map(|why| why.to_string())
+    }
 }
 
 /// A payment that raised the alert.

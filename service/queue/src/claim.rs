@@ -1,6 +1,7 @@
 //! Who works an alert: claims with a lease, given one at a time, and what changes hands without a verdict.
 
 use serde_json::{Value, json};
+use sqlx::Row;
 
 use crate::alert::{Alert, State};
 use crate::audit::Deed;
@@ -14,16 +15,34 @@ const MOST_SNOOZE_MS: i64 = 30 * 86_400_000;
 /// Longest reason, characters.
 pub(crate) const TEXT: usize = 4_000;
 
-pub(crate) const CLAIM_NEXT: [&str; 2] = [
-    "UPDATE alerts SET holder = $1, lease_until = $2, version = version + 1, changed_at = $3, action_id = NULL, \
-     undo_until = NULL WHERE alert_id = (SELECT alert_id FROM alerts WHERE state = 'open' AND lease_until <= $3 \
-     AND (assignee IS NULL OR assignee = $1) AND (escalated = 0 OR $4 = 1) ORDER BY rank_key DESC, alert_id LIMIT 1) \
-     RETURNING *",
-    "UPDATE alerts SET holder = $1, lease_until = $2, version = version + 1, changed_at = $3, action_id = NULL, \
-     undo_until = NULL WHERE alert_id = (SELECT alert_id FROM alerts WHERE state = 'open' AND lease_until <= $3 \
-     AND (assignee IS NULL OR assignee = $1) AND (escalated = 0 OR $4 = 1) ORDER BY rank_key DESC, alert_id LIMIT 1 \
-     FOR UPDATE SKIP LOCKED) RETURNING *",
-];
+/// What claim-next gives, the best of it first: `$1` is the person, `$3` the time, `$4` whether they lead.
+macro_rules! given_next {
+    () => {
+        "state = 'open' AND lease_until <= $3 AND (assignee IS NULL OR assignee = $1) AND (escalated = 0 OR $4 = 1)"
+    };
+}
+
+macro_rules! claim_next {
+    ($lock:literal) => {
+        concat!(
+            "UPDATE alerts SET holder = $1, lease_until = $2, version = version + 1, changed_at = $3, action_id = NULL, \
+             undo_until = NULL WHERE alert_id = (SELECT alert_id FROM alerts WHERE ",
+            given_next!(),
+            " ORDER BY rank_key DESC, alert_id LIMIT 1",
+            $lock,
+            ") RETURNING *"
+        )
+    };
+}
+
+pub(crate) const CLAIM_NEXT: [&str; 2] = [claim_next!(""), claim_next!(" FOR UPDATE SKIP LOCKED")];
+
+/// `$2` is an alert that is not meant.
+pub(crate) const PEEK_NEXT: &str = concat!(
+    "SELECT alert_id FROM alerts WHERE ",
+    given_next!(),
+    " AND alert_id <> $2 ORDER BY rank_key DESC, alert_id LIMIT 1"
+);
 
 pub(crate) const ASLEEP: &str =
     "SELECT alert_id FROM alerts WHERE state = 'snoozed' AND snoozed_until <= $1 LIMIT 1";
@@ -87,6 +106,23 @@ impl Queue {
         Ok(Some(alert))
     }
 
+    /// The id of what `claim_next` would give this person now, beside the one that they look at: by the same condition, and
+    /// nothing is changed.
+    ///
+    /// # Errors
+    /// See [`QueueError`].
+    pub async fn peek_next(
+        &self,
+        seat: Seat<'_>,
+        beside: Option<&str>,
+        now_ms: i64,
+    ) -> Result<Option<String>, QueueError> {
+        let asked = sqlx::query(PEEK_NEXT).bind(seat.name).bind(beside.unwrap_or_default());
+        let asked = asked.bind(now_ms).bind(i64::from(seat.leads));
+        let row = asked.fetch_optional(&self.pool).await?;
+        Ok(row.map(|row| row.try_get("alert_id")).transpose()?)
+    }
+
     /// Claims this one.
     ///
     /// # Errors
@@ -103,8 +139,8 @@ impl Queue {
         let change = |_: &AlertRow, standing: &mut Standing| {
             standing.is_waiting()?;
             // A lead too: what somebody works at is not taken from under their hands but released first.
-            standing.may_act(Seat { leads: false, ..seat }, now_ms)?;
-            standing.is_for(seat)?;
+            standing.claims().may_act(Seat { leads: false, ..seat }, now_ms)?;
+            standing.claims().is_for(seat)?;
             (standing.state, standing.snoozed_until_ms) = (State::Open, None);
             standing.held(seat.name, until_ms);
             Ok(())
@@ -140,7 +176,7 @@ impl Queue {
             Some(row) => standing::alert(&row, now_ms),
             None => {
                 let row = write.locked(id).await?;
-                let may = row.standing.may_act(Seat { leads: false, ..seat }, now_ms);
+                let may = row.standing.claims().may_act(Seat { leads: false, ..seat }, now_ms);
                 may.and_then(|()| Err(QueueError::NotNow("the claim has lapsed".to_owned())))
             }
         };
@@ -166,8 +202,8 @@ impl Queue {
     ) -> Result<Alert, QueueError> {
         let named = Named { action: "release", detail: json!({}), undoable: true };
         let change = |_: &AlertRow, standing: &mut Standing| {
-            standing.may_act(seat, now_ms)?;
-            if standing.holder(now_ms).is_none() {
+            standing.claims().may_act(seat, now_ms)?;
+            if standing.claims().holder(now_ms).is_none() {
                 return Err(QueueError::NotNow("nobody holds it".to_owned()));
             }
             standing.released();
@@ -176,10 +212,11 @@ impl Queue {
         self.changed(seat, id, version, named, now_ms, change).await
     }
 
-    /// Says who is to work it, or that anybody may. Whoever holds it now and is another loses it.
+    /// Says who is to work it, or that anybody may. Whoever holds it now and is another loses it, and given to somebody it is
+    /// the leads' no more.
     ///
     /// # Errors
-    /// See [`QueueError`].
+    /// See [`QueueError`]; `Invalid` for somebody who cannot come or may not work alerts.
     pub async fn assign(
         &self,
         seat: Seat<'_>,
@@ -191,21 +228,22 @@ impl Queue {
         let mut write = self.write().await?;
         if let Some(to) = to.filter(|to| *to != seat.name) {
             write.hold_account(to).await?;
-            if !write.is_somebody(to, now_ms).await? {
-                let expected = "somebody who may sign in, or null".to_owned();
+            if !write.is_worker(to, &self.rules().workers, now_ms).await? {
+                let expected = "somebody who may sign in and work alerts, or null".to_owned();
                 return Err(QueueError::Invalid { field: "to", expected });
             }
         }
         let row = write.seen(id, version).await?;
         let named = Named { action: "assign", detail: json!({ "to": to }), undoable: true };
         row.standing.is_waiting()?;
-        row.standing.may_act(seat, now_ms)?;
+        row.standing.claims().may_decide(seat, now_ms)?;
         let mut after = row.standing.clone();
         after.assignee = to.map(str::to_owned);
+        after.escalated &= to.is_none();
         if to.is_some() && after.holder.as_deref() != to {
             after.released();
         }
-        let alert = self.written(&mut write, seat, id, (&row.standing, after), &named, now_ms).await?;
+        let alert = self.written(&mut write, seat, &row, after, &named, now_ms).await?;
         write.commit().await?;
         Ok(alert)
     }
@@ -229,8 +267,7 @@ impl Queue {
         let named = Named { action: "snooze", detail: json!({ "until": until_ms }), undoable: true };
         let change = |_: &AlertRow, standing: &mut Standing| {
             standing.is_waiting()?;
-            standing.may_act(seat, now_ms)?;
-            standing.is_for(seat)?;
+            standing.claims().may_decide(seat, now_ms)?;
             (standing.state, standing.snoozed_until_ms) = (State::Snoozed, Some(until_ms));
             standing.released();
             Ok(())
@@ -238,7 +275,7 @@ impl Queue {
         self.changed(seat, id, version, named, now_ms, change).await
     }
 
-    /// Hands it to the leads, with a reason as a note. It is released.
+    /// Hands it to the leads, with a reason as a note. It is released, and given to nobody any more: to any of the leads.
     ///
     /// # Errors
     /// See [`QueueError`].
@@ -252,18 +289,19 @@ impl Queue {
     ) -> Result<Alert, QueueError> {
         is_text("reason", reason)?;
         let mut write = self.write().await?;
-        let AlertRow { standing: before, .. } = write.seen(id, version).await?;
-        before.is_waiting()?;
-        before.may_act(seat, now_ms)?;
-        if before.escalated {
+        let row = write.seen(id, version).await?;
+        row.standing.is_waiting()?;
+        row.standing.claims().may_act(seat, now_ms)?;
+        if row.standing.escalated {
             return Err(QueueError::NotNow("the leads have it already".to_owned()));
         }
-        let mut after = before.clone();
-        (after.state, after.snoozed_until_ms, after.escalated) = (State::Open, None, true);
+        let mut after = row.standing.clone();
+        (after.state, after.snoozed_until_ms) = (State::Open, None);
+        (after.escalated, after.assignee) = (true, None);
         after.released();
         write.add_note(seat, id, reason, now_ms).await?;
         let named = Named { action: "escalate", detail: json!({}), undoable: true };
-        let alert = self.written(&mut write, seat, id, (&before, after), &named, now_ms).await?;
+        let alert = self.written(&mut write, seat, &row, after, &named, now_ms).await?;
         write.commit().await?;
         Ok(alert)
     }
@@ -298,26 +336,27 @@ impl Queue {
         let row = write.seen(id, version).await?;
         let mut after = row.standing.clone();
         change(&row, &mut after)?;
-        let alert = self.written(&mut write, seat, id, (&row.standing, after), &named, now_ms).await?;
+        let alert = self.written(&mut write, seat, &row, after, &named, now_ms).await?;
         write.commit().await?;
         Ok(alert)
     }
 
-    /// Writes a standing with its action, if it can be taken back, and its audit entry.
+    /// Writes what an alert becomes with its action, if it can be taken back, and its audit entry.
     async fn written(
         &self,
         write: &mut Write,
         seat: Seat<'_>,
-        id: &str,
-        (before, mut after): (&Standing, Standing),
+        before: &AlertRow,
+        mut after: Standing,
         named: &Named<'_>,
         now_ms: i64,
     ) -> Result<Alert, QueueError> {
+        let id = before.alert.alert_id.as_str();
         after.undo = None;
         if named.undoable {
             let action_id =
                 write.begin_action(seat, now_ms, now_ms.saturating_add(self.rules().undo_ms)).await?;
-            write.keep_before(&action_id, id, before).await?;
+            write.keep_before(&action_id, before).await?;
             after.undo = Some((action_id, now_ms.saturating_add(self.rules().undo_ms)));
         }
         let alert = write.stand(id, &after, now_ms).await?;

@@ -26,7 +26,8 @@ pub struct Dashboard {
     pub oldest_ms: Option<i64>,
     /// Expected loss of the open ones by currency, minor units.
     pub at_risk: Vec<(String, i64)>,
-    /// Amounts of alerts confirmed as fraud within the window, by currency, whose payments were held or declined.
+    /// Amounts of payments that were held or declined and are on alerts confirmed as fraud within the window, by the alerts'
+    /// currencies.
     pub saved: Vec<(String, i64)>,
     /// Each analyst who resolved something within the window, the busiest first; at most 50.
     pub analysts: Vec<AnalystFigures>,
@@ -52,8 +53,8 @@ pub(crate) const OPEN: &str = "SELECT currency, COUNT(*) AS n, CAST(SUM(CASE WHE
     CAST(SUM(CASE WHEN due_at <= $1 THEN 1 ELSE 0 END) AS BIGINT) AS late, \
     CAST(SUM(expected_loss_minor) AS BIGINT) AS loss FROM alerts WHERE state = 'open' GROUP BY currency";
 
-pub(crate) const RESOLVED: &str = "SELECT resolved_by, disposition, currency, COUNT(*) AS n, CAST(SUM(CASE WHEN hold = 1 OR verdict = 'decline' \
-    THEN amount_minor ELSE 0 END) AS BIGINT) AS stopped FROM alerts WHERE state = 'resolved' AND resolved_at >= $1 \
+pub(crate) const RESOLVED: &str = "SELECT resolved_by, disposition, currency, COUNT(*) AS n, \
+    CAST(SUM(stopped_minor) AS BIGINT) AS stopped FROM alerts WHERE state = 'resolved' AND resolved_at >= $1 \
     GROUP BY resolved_by, disposition, currency";
 
 impl Queue {

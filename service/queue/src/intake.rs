@@ -1,6 +1,7 @@
 //! Records of the alerts and labels topics, taken in once: rows and the next offset in one transaction.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::PoisonError;
 
 use schemas::alert::Alert;
 use schemas::payment::Label;
@@ -80,7 +81,20 @@ impl Queue {
             write.refresh(&id, self.rules(), News::Hit, now_ms).await?;
         }
         write.commit().await?;
+        self.say_unrated(&stored);
         Ok(Taken::Now)
+    }
+
+    /// Says of a currency that has no rate, once, that it counts as if it were the queue's own.
+    fn say_unrated(&self, alerts: &[Alert]) {
+        let exchange = &self.rules().exchange;
+        let mut said = self.unrated.lock().unwrap_or_else(PoisonError::into_inner);
+        for currency in alerts.iter().map(|alert| alert.currency.as_str()) {
+            if !exchange.knows(currency) && said.insert(currency.to_owned()) {
+                let own = exchange.currency.as_str();
+                tracing::warn!(currency, own, "no rate in queue.rates: its minor units count one to one");
+            }
+        }
     }
 
     /// Takes labels in: hits are marked, ranks change, labels on their way are found to be applied.

@@ -15,18 +15,19 @@ use crate::standing;
 use crate::store::Queue;
 
 /// Values of one question; the last group is filled up with the empty text, which is no id and no key.
-const GROUP: usize = 50;
+pub(crate) const GROUP: usize = 50;
 
 /// Most alerts of a key that are told.
 const MOST: usize = 200;
 
-/// `$1, $2, ...` of a group.
-fn places() -> String {
+/// A question that has `IN (PLACES)`, with `$1, $2, ...` of a group there.
+pub(crate) fn grouped(text: &str) -> String {
     let places: Vec<String> = (1..=GROUP).map(|place| format!("${place}")).collect();
-    places.join(", ")
+    text.replace("PLACES", &places.join(", "))
 }
 
-fn bound<'q>(query: Query<'q, Any, AnyArguments>, values: &'q [String]) -> Query<'q, Any, AnyArguments> {
+/// The values of a group, filled up.
+pub(crate) fn bound<'q>(query: Query<'q, Any, AnyArguments>, values: &'q [String]) -> Query<'q, Any, AnyArguments> {
     let rest = std::iter::repeat_n("", GROUP.saturating_sub(values.len()));
     values.iter().map(String::as_str).chain(rest).fold(query, Query::bind)
 }
@@ -39,7 +40,7 @@ impl Queue {
         values: &[String],
         entity: Option<&str>,
     ) -> Result<Vec<AnyRow>, QueueError> {
-        let text = text.replace("PLACES", &places());
+        let text = grouped(text);
         let mut rows = Vec::new();
         for group in values.chunks(GROUP) {
             let query = sqlx::query(AssertSqlSafe(text.clone()));

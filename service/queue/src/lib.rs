@@ -17,6 +17,7 @@ mod audit;
 mod claim;
 mod dashboard;
 mod error;
+mod exchange;
 mod facts;
 mod figures;
 mod filter;
@@ -29,10 +30,13 @@ mod outbox;
 #[cfg(test)]
 mod plans;
 pub mod rank;
+mod ranking;
 mod rules;
+mod search;
 mod session;
 mod standing;
 mod store;
+mod undo;
 mod verdict;
 
 pub use account::{Account, NewAccount};
@@ -40,6 +44,7 @@ pub use audit::{Anchor, AuditEntry, AuditPage, AuditQuery, Finding, FindingKind,
 pub use claim::{Assignee, Seat};
 pub use dashboard::{AnalystFigures, Dashboard};
 pub use error::QueueError;
+pub use exchange::Exchange;
 pub use figures::Figures;
 pub use filter::SavedFilter;
 pub use intake::{Span, Taken};

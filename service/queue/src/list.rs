@@ -14,9 +14,6 @@ use crate::store::Queue;
 /// Most hits and entries of one alert that are told.
 const MOST: i64 = 200;
 
-/// Shortest beginning of a key that is searched for.
-const PREFIX: usize = 3;
-
 /// Which alerts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Which {
@@ -80,7 +77,7 @@ pub enum ListOrder {
     Rank,
     /// The oldest first.
     Age,
-    /// The largest amount first.
+    /// The largest amount first, by its value in the queue's own currency.
     Amount,
 }
 
@@ -112,9 +109,10 @@ pub struct ListQuery {
     pub order: ListOrder,
     /// Only of this alert rule.
     pub rule: Option<String>,
-    /// Only with at least so much expected loss, minor units.
+    /// Only with an expected loss that is worth so much or more, minor units of the queue's own currency.
     pub min_loss_minor: Option<i64>,
-    /// An alert's, decision's or payment's id, or a key of any entity, whole or its beginning (at least 3 characters).
+    /// An alert's, decision's or payment's id, or a key of any entity, whole or, where none is just this, its beginning (at
+    /// least 3 characters). That a beginning found something is written to the audit log.
     pub text: Option<String>,
     /// Keys are searched for whole only: for whoever may not see them, and could find them out letter by letter.
     pub whole_keys: bool,
@@ -157,7 +155,7 @@ impl Order {
             (Which::Snoozed, _) => ("snoozed_until", false),
             (_, ListOrder::Rank) => ("rank_key", true),
             (_, ListOrder::Age) => ("opened_at", false),
-            (_, ListOrder::Amount) => ("amount_minor", true),
+            (_, ListOrder::Amount) => ("amount_value_minor", true),
         };
         Self { column, descends }
     }
@@ -201,13 +199,13 @@ impl Which {
 }
 
 impl Queue {
-    /// A page of the list. A cursor that is none is `Invalid`.
+    /// A page of the list. A cursor that is none is `Invalid`; a search that cannot be written down is not answered.
     ///
     /// # Errors
     /// See [`QueueError`].
     pub async fn list(&self, seat: Seat<'_>, query: &ListQuery, now_ms: i64) -> Result<ListPage, QueueError> {
         if let Some(text) = &query.text {
-            let alerts = self.search(text.trim(), query.whole_keys, now_ms).await?;
+            let alerts = self.search(seat, text.trim(), query.whole_keys, now_ms).await?;
             return Ok(ListPage { alerts, next: None });
         }
         let (order, limit) = (Order::of(query), query.limit.clamp(1, 200));
@@ -229,17 +227,6 @@ impl Queue {
         let next = rows.last().filter(|_| has_more).map(|row| order.cursor(row)).transpose()?;
         let alerts = rows.iter().map(|row| standing::alert(row, now_ms)).collect::<Result<_, _>>()?;
         Ok(ListPage { alerts, next })
-    }
-
-    /// Alerts of an id, or of a key that begins so; the last first.
-    async fn search(&self, text: &str, whole: bool, now_ms: i64) -> Result<Vec<Alert>, QueueError> {
-        let mut rows = sqlx::query(BY_ID).bind(text).fetch_all(&self.pool).await?;
-        if rows.is_empty() && text.chars().count() >= PREFIX {
-            // The first text behind this one alone, or behind all that begin with it.
-            let end = format!("{text}{}", if whole { '\u{1}' } else { '\u{10ffff}' });
-            rows = sqlx::query(BY_KEY).bind(text).bind(end).fetch_all(&self.pool).await?;
-        }
-        rows.iter().map(|row| standing::alert(row, now_ms)).collect()
     }
 
     /// One alert with all that hangs on it.
@@ -322,7 +309,11 @@ pub(crate) fn page_text(query: &ListQuery, order: &Order, has_cursor: bool) -> S
     };
     let condition = query.which.condition();
     let rule = if query.rule.is_some() { " AND rule = $3" } else { "" };
-    let loss = if query.min_loss_minor.is_some() { " AND expected_loss_minor >= $4" } else { "" };
+    // What was resolved before values were kept has none.
+    let loss = match query.min_loss_minor {
+        Some(_) => " AND COALESCE(loss_value_minor, expected_loss_minor) >= $4",
+        None => "",
+    };
     let cursor = if has_cursor {
         format!(" AND {column} {past}= $7 AND ({column} {past} $7 OR alert_id > $6)")
     } else {
@@ -334,14 +325,6 @@ pub(crate) fn page_text(query: &ListQuery, order: &Order, has_cursor: bool) -> S
          OR $6 = '' OR $7 >= 0) ORDER BY {column} {way}, alert_id LIMIT $5"
     )
 }
-
-pub(crate) const BY_ID: &str = "SELECT * FROM alerts WHERE alert_id IN (SELECT CAST($1 AS TEXT) UNION \
-    SELECT alert_id FROM hits WHERE hit_id = $1 UNION SELECT alert_id FROM hits WHERE decision_id = $1 UNION \
-    SELECT alert_id FROM hits WHERE transaction_id = $1)";
-
-pub(crate) const BY_KEY: &str = "SELECT * FROM alerts WHERE alert_id IN (SELECT h.alert_id FROM hit_entities e \
-    JOIN hits h ON h.hit_id = e.hit_id WHERE e.entity_key >= $1 AND e.entity_key < $2 LIMIT 2000) \
-    ORDER BY opened_at DESC, alert_id LIMIT 200";
 
 /// Most changes that are told at once; after so many there may be more.
 pub const CHANGES_AT_ONCE: usize = 1_000;

@@ -9,9 +9,10 @@ use crate::error::QueueError;
 use crate::store::Dialect;
 
 /// Version, name and text, oldest first. What has been released is never changed.
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "queue", include_str!("../migrations/0001_queue.sql")),
     (2, "by_rule", include_str!("../migrations/0002_by_rule.sql")),
+    (3, "values", include_str!("../migrations/0003_values.sql")),
 ];
 
 /// Runs what this database has not seen yet. Several processes may come at once.

@@ -2,6 +2,9 @@
 
 use schemas::sensitive::is_masked;
 
+use crate::alert::Alert;
+use crate::exchange::Exchange;
+
 /// From when on an analyst's verdict is known, in event time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LabelClock {
@@ -25,13 +28,19 @@ pub struct Rules {
     pub due_hold_ms: i64,
     /// The urgency doubles each time that so much of the waiting is over.
     pub half_life_ms: i64,
+    /// How many times the loss counts of one whose payment is on hold.
+    pub hold_weight: u32,
+    /// How amounts of several currencies are compared.
+    pub exchange: Exchange,
+    /// Words of the roles that work alerts: who has one of them can be given some.
+    pub workers: Vec<String>,
     /// How long a claim lasts without a sign of life.
     pub lease_ms: i64,
     /// How long a verdict can be taken back; its labels leave only then.
     pub undo_ms: i64,
     /// Whose time labels have.
     pub label_clock: LabelClock,
-    /// Money at risk from which on a verdict needs a second person, minor units.
+    /// Money at risk from which on a verdict needs a second person, minor units of the exchange's own currency.
     pub second_person_minor: Option<i64>,
     /// Alerts of one bulk action from which on it needs a second person.
     pub second_person_bulk: Option<usize>,
@@ -56,6 +65,9 @@ impl Default for Rules {
             due_ms: 24 * 60 * MINUTE,
             due_hold_ms: 30 * MINUTE,
             half_life_ms: 7 * 24 * 60 * MINUTE,
+            hold_weight: 8,
+            exchange: Exchange::default(),
+            workers: ["analyst", "lead", "admin"].map(str::to_owned).into(),
             lease_ms: 5 * MINUTE,
             undo_ms: MINUTE,
             label_clock: LabelClock::Wall,
@@ -71,6 +83,12 @@ impl Default for Rules {
 }
 
 impl Rules {
+    /// Whether so much is at stake that a verdict which labels or blocks needs a second person.
+    pub fn is_large(&self, alert: &Alert) -> bool {
+        let value_minor = self.exchange.value_minor(alert.amount_minor, &alert.currency);
+        self.second_person_minor.is_some_and(|from| value_minor >= from)
+    }
+
     /// Whether a block of this key could match a payment; why not.
     ///
     /// # Errors

@@ -136,6 +136,26 @@ impl Queue {
     /// # Errors
     /// See [`QueueError`].
     pub async fn session(&self, token: &Token, now_ms: i64) -> Result<Option<Session>, QueueError> {
+        let Some((session, seen_ms)) = self.good(token, now_ms).await? else { return Ok(None) };
+        if now_ms >= seen_ms + SEEN_EVERY_MS {
+            // While the database takes no write one can look all the same.
+            if let Err(error) = self.touch(token, now_ms).await {
+                tracing::debug!(%error, "a sign of life of a session is not kept");
+            }
+        }
+        Ok(Some(session))
+    }
+
+    /// The same where a page asks by itself: that says nothing of who sits before it, so the idle time goes on.
+    ///
+    /// # Errors
+    /// See [`QueueError`].
+    pub async fn session_unrenewed(&self, token: &Token, now_ms: i64) -> Result<Option<Session>, QueueError> {
+        Ok(self.good(token, now_ms).await?.map(|(session, _)| session))
+    }
+
+    /// A session that is not over, and when it was seen last.
+    async fn good(&self, token: &Token, now_ms: i64) -> Result<Option<(Session, i64)>, QueueError> {
         let row = sqlx::query(
             "SELECT s.subject, s.roles AS vouched, s.seen_at, s.ends_at, a.roles, a.disabled \
              FROM sessions s LEFT JOIN accounts a ON a.name = s.subject AND s.roles IS NULL WHERE s.token_hash = $1",
@@ -152,14 +172,9 @@ impl Queue {
         if now_ms >= ends_ms || now_ms >= seen_ms.saturating_add(self.rules().session_idle_ms) {
             return Ok(None);
         }
-        if now_ms >= seen_ms + SEEN_EVERY_MS {
-            // While the database takes no write one can look all the same.
-            if let Err(error) = self.touch(token, now_ms).await {
-                tracing::debug!(%error, "a sign of life of a session is not kept");
-            }
-        }
         let subject = row.try_get("subject")?;
-        Ok(Some(Session { subject, roles: words(&roles), csrf: token.csrf(), ends_ms }))
+        let session = Session { subject, roles: words(&roles), csrf: token.csrf(), ends_ms };
+        Ok(Some((session, seen_ms)))
     }
 
     async fn touch(&self, token: &Token, now_ms: i64) -> Result<(), QueueError> {

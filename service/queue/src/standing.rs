@@ -12,6 +12,49 @@ use crate::claim::Seat;
 use crate::error::QueueError;
 use crate::store::Write;
 
+/// Whose an alert is, as far as that bars others from it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Claims<'a> {
+    pub(crate) escalated: bool,
+    pub(crate) assignee: Option<&'a str>,
+    /// Who holds it, or did so last.
+    pub(crate) holder: Option<&'a str>,
+    pub(crate) lease_until_ms: i64,
+}
+
+impl<'a> Claims<'a> {
+    /// Who holds it at this time.
+    pub(crate) fn holder(&self, now_ms: i64) -> Option<&'a str> {
+        self.holder.filter(|_| self.lease_until_ms > now_ms)
+    }
+
+    /// Whether this one may act: holds it, or nobody does, or leads.
+    pub(crate) fn may_act(&self, seat: Seat<'_>, now_ms: i64) -> Result<(), QueueError> {
+        match self.holder(now_ms) {
+            Some(holder) if holder != seat.name && !seat.leads => {
+                Err(QueueError::Held { holder: holder.to_owned(), until_ms: self.lease_until_ms })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether it is for this one: an escalated alert is for the leads, an assigned one for whom it was given to.
+    pub(crate) fn is_for(&self, seat: Seat<'_>) -> Result<(), QueueError> {
+        match self.assignee {
+            _ if seat.leads => Ok(()),
+            Some(other) if other != seat.name => Err(QueueError::NotNow(format!("it is given to {other}"))),
+            _ if self.escalated => Err(QueueError::NotNow("it is for the leads".to_owned())),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether this one may say a verdict on it.
+    pub(crate) fn may_decide(&self, seat: Seat<'_>, now_ms: i64) -> Result<(), QueueError> {
+        self.may_act(seat, now_ms)?;
+        self.is_for(seat)
+    }
+}
+
 /// What analysts change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Standing {
@@ -41,28 +84,13 @@ impl Standing {
         (self.holder, self.lease_until_ms) = (Some(name.to_owned()), until_ms);
     }
 
-    /// Who holds it at this time.
-    pub(crate) fn holder(&self, now_ms: i64) -> Option<&str> {
-        self.holder.as_deref().filter(|_| self.lease_until_ms > now_ms)
-    }
-
-    /// Whether this one may act: holds it, or nobody does, or leads.
-    pub(crate) fn may_act(&self, seat: Seat<'_>, now_ms: i64) -> Result<(), QueueError> {
-        match self.holder(now_ms) {
-            Some(holder) if holder != seat.name && !seat.leads => {
-                Err(QueueError::Held { holder: holder.to_owned(), until_ms: self.lease_until_ms })
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Whether it is for this one: an escalated alert is for the leads, an assigned one for whom it was given to.
-    pub(crate) fn is_for(&self, seat: Seat<'_>) -> Result<(), QueueError> {
-        match &self.assignee {
-            _ if seat.leads => Ok(()),
-            Some(other) if other != seat.name => Err(QueueError::NotNow(format!("it is given to {other}"))),
-            _ if self.escalated => Err(QueueError::NotNow("it is for the leads".to_owned())),
-            _ => Ok(()),
+    /// Whose it is.
+    pub(crate) fn claims(&self) -> Claims<'_> {
+        Claims {
+            escalated: self.escalated,
+            assignee: self.assignee.as_deref(),
+            holder: self.holder.as_deref(),
+            lease_until_ms: self.lease_until_ms,
         }
     }
 
@@ -142,7 +170,7 @@ pub(crate) fn read(row: &AnyRow) -> Result<AlertRow, QueueError> {
 /// An alert as it is told: who holds it no more is not told.
 pub(crate) fn alert(row: &AnyRow, now_ms: i64) -> Result<Alert, QueueError> {
     let AlertRow { mut alert, standing } = read(row)?;
-    if standing.holder(now_ms).is_none() {
+    if standing.claims().holder(now_ms).is_none() {
         (alert.holder, alert.lease_until_ms) = (None, None);
     }
     alert.undo = alert.undo.filter(|(_, until_ms)| *until_ms > now_ms);
@@ -162,6 +190,12 @@ impl Write {
         );
         let row = sqlx::query(text).bind(id).fetch_optional(self.connection()).await?;
         read(&row.ok_or(QueueError::NotFound)?)
+    }
+
+    /// An alert as it is told, after what was done with it.
+    pub(crate) async fn as_told(&mut self, id: &str, now_ms: i64) -> Result<Alert, QueueError> {
+        let row = sqlx::query("SELECT * FROM alerts WHERE alert_id = $1").bind(id);
+        alert(&row.fetch_one(self.connection()).await?, now_ms)
     }
 
     /// The row, if it is still at the version that was seen.

@@ -3,6 +3,7 @@
 //! A write begins with its turn: SQLite has one writer at a time, and a fair queue in the process beats its busy loop.
 //! Postgres locks rows. In both the row that everybody writes, the end of the audit log, is locked last.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore};
 use crate::error::QueueError;
 use crate::migration;
 use crate::rules::Rules;
+use crate::search::Searches;
 
 /// Connections of one process: requests that read, a writer, two consumers and the outbox.
 const CONNECTIONS: u32 = 12;
@@ -39,6 +41,9 @@ pub struct Queue {
     rules: Arc<Rules>,
     turn: Arc<Mutex<()>>,
     pub(crate) passwords: Arc<Semaphore>,
+    pub(crate) searches: Arc<Searches>,
+    /// Currencies that were met and have no rate: each is said once.
+    pub(crate) unrated: Arc<std::sync::Mutex<BTreeSet<String>>>,
 }
 
 /// A transaction that writes. Dropped without [`Write::commit`] it has done nothing.
@@ -49,7 +54,8 @@ pub(crate) struct Write {
 }
 
 impl Queue {
-    /// Opens the database, `sqlite:PATH` or `postgres://...`, and brings its tables up to date.
+    /// Opens the database, `sqlite:PATH` or `postgres://...`, brings its tables up to date, and ranks alerts anew where
+    /// other rules rank them now.
     ///
     /// # Errors
     /// When it cannot be reached, or is newer than this program.
@@ -82,8 +88,11 @@ impl Queue {
             rules: Arc::new(rules),
             turn: Arc::default(),
             passwords: Arc::new(Semaphore::new(PASSWORDS_AT_ONCE)),
+            searches: Arc::default(),
+            unrated: Arc::default(),
         };
         migration::run(&queue.pool, dialect).await?;
+        queue.rank_anew().await?;
         Ok(queue)
     }
 

@@ -1,4 +1,4 @@
-//! Verdicts: said, proposed to a second person, taken back within a time; one alert or many.
+//! Verdicts: said, or proposed to a second person; one alert or many. How they are taken back is not here.
 
 use serde_json::json;
 use sqlx::Row;
@@ -14,6 +14,17 @@ use crate::store::{Queue, Write};
 
 /// Most alerts of one bulk action.
 const BULK: usize = 500;
+
+/// Payments of an alert that a verdict labels. Who was charged back knows better than an analyst.
+macro_rules! of_labelled {
+    () => {
+        " FROM hits h LEFT JOIN labels l ON l.transaction_id = h.transaction_id WHERE h.alert_id = $1 \
+         AND (l.source IS NULL OR l.source NOT IN ('chargeback', 'issuer'))"
+    };
+}
+
+const LABELLED: &str = concat!("SELECT h.transaction_id", of_labelled!(), " ORDER BY h.raised_at, h.hit_id");
+pub(crate) const LABELLED_COUNT: &str = concat!("SELECT COUNT(*) AS n", of_labelled!());
 
 /// A verdict with what belongs to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -172,40 +183,13 @@ impl Queue {
         Ok(Bulk { action_id: action.id, items, undo_until_ms: action.undo_until_ms })
     }
 
-    /// Takes an action back, one's own or, by a lead, another's: the alerts are as they were, what was on its way is
-    /// gone. Alerts changed since by somebody are told as `Stale` and left; hits and labels since do not count.
+    /// How many payments of an alert a verdict of fraud or legitimate would label now.
     ///
     /// # Errors
-    /// `UndoOver`, `NotFound`.
-    pub async fn undo(
-        &self,
-        seat: Seat<'_>,
-        action_id: &str,
-        now_ms: i64,
-    ) -> Result<Vec<BulkItem>, QueueError> {
-        let mut write = self.write().await?;
-        write.take_back(seat, action_id, now_ms).await?;
-        let text = "SELECT alert_id, before FROM action_alerts WHERE action_id = $1 ORDER BY alert_id";
-        let rows = sqlx::query(text).bind(action_id).fetch_all(write.connection()).await?;
-        let mut items = Vec::with_capacity(rows.len());
-        for row in rows {
-            let (id, before): (String, String) = (row.try_get("alert_id")?, row.try_get("before")?);
-            let before =
-                serde_json::from_str(&before).map_err(|error| QueueError::Damaged(error.to_string()))?;
-            let outcome = self.restored(&mut write, seat, action_id, &id, before, now_ms).await;
-            items.push(BulkItem { alert_id: id, outcome: told(outcome)? });
-        }
-        let done = items.iter().filter(|item| item.outcome.is_ok());
-        let detail = json!({ "action": action_id });
-        let deeds: Vec<_> = done
-            .map(|item| {
-                let (at_ms, actor, object) = (now_ms, seat.name, item.alert_id.as_str());
-                Deed { at_ms, actor, action: "undo", object, detail: &detail }
-            })
-            .collect();
-        write.audit(&deeds).await?;
-        write.commit().await?;
-        Ok(items)
+    /// See [`QueueError`].
+    pub async fn payments_to_label(&self, id: &str) -> Result<usize, QueueError> {
+        let row = sqlx::query(LABELLED_COUNT).bind(id).fetch_one(&self.pool).await?;
+        Ok(usize::try_from(row.try_get::<i64, _>("n")?).unwrap_or(0))
     }
 
     async fn action<'a>(
@@ -230,8 +214,7 @@ impl Queue {
     ) -> Result<Alert, QueueError> {
         let Action { seat, now_ms, .. } = *action;
         row.standing.is_waiting()?;
-        row.standing.may_act(seat, now_ms)?;
-        row.standing.is_for(seat)?;
+        row.standing.claims().may_decide(seat, now_ms)?;
         if resolution.block {
             let may = self.rules().can_block(&row.alert.entity, &row.alert.key);
             may.map_err(|why| QueueError::Invalid { field: "block", expected: format!("false: {why}") })?;
@@ -246,9 +229,7 @@ impl Queue {
             write.add_note(seat, id, note, now_ms).await?;
         }
         let weighs = resolution.block || resolution.disposition.label().is_some();
-        let is_large =
-            self.rules().second_person_minor.is_some_and(|from| weighs && row.alert.amount_minor >= from);
-        if is_large || is_costly {
+        if is_costly || weighs && self.rules().is_large(&row.alert) {
             after.state = State::Proposed;
             return action.written(write, row, after, "propose").await;
         }
@@ -271,16 +252,7 @@ impl Queue {
         let mut effects = Vec::new();
         if let Some(fraud) = disposition.label() {
             let label_ms = self.label_ms(write, action.undo_until_ms).await?;
-            // Who was charged back knows better than an analyst.
-            let rows = sqlx::query(
-                "SELECT h.transaction_id FROM hits h LEFT JOIN labels l ON l.transaction_id = h.transaction_id \
-                 WHERE h.alert_id = $1 AND (l.source IS NULL OR l.source NOT IN ('chargeback', 'issuer')) \
-                 ORDER BY h.raised_at, h.hit_id",
-            )
-            .bind(id)
-            .fetch_all(write.connection())
-            .await?;
-            for row in &rows {
+            for row in &sqlx::query(LABELLED).bind(id).fetch_all(write.connection()).await? {
                 effects.push(Effect::Label {
                     transaction_id: row.try_get("transaction_id")?,
                     fraud,
@@ -306,50 +278,10 @@ impl Queue {
             }
         }
     }
-
-    /// One alert of an action that is taken back.
-    async fn restored(
-        &self,
-        write: &mut Write,
-        seat: Seat<'_>,
-        action_id: &str,
-        id: &str,
-        mut before: Standing,
-        now_ms: i64,
-    ) -> Result<Alert, QueueError> {
-        // Who has left meanwhile does not have it again.
-        if let Some(assignee) = before.assignee.clone()
-            && assignee != seat.name
-            && !write.is_somebody(&assignee, now_ms).await?
-        {
-            before.assignee = None;
-        }
-        let row = write.locked(id).await?;
-        if row.standing.undo.as_ref().is_none_or(|(last, _)| last != action_id) {
-            return Err(QueueError::Stale { version: row.alert.version });
-        }
-        if row.standing.state == State::Resolved {
-            let text = "SELECT alert_id FROM alerts WHERE entity = $1 AND entity_key = $2 AND rule = $3 AND state <> 'resolved'";
-            let newer = sqlx::query(text).bind(&row.alert.entity).bind(&row.alert.key).bind(&row.alert.rule);
-            if newer.fetch_optional(write.connection()).await?.is_some() {
-                let entity = &row.alert.entity;
-                return Err(QueueError::NotNow(format!(
-                    "a newer alert of this {entity} is open: it goes on there"
-                )));
-            }
-        }
-        let text = "DELETE FROM outbox WHERE action_id = $1 AND alert_id = $2";
-        sqlx::query(text).bind(action_id).bind(id).execute(write.connection()).await?;
-        before.undo = None;
-        if before.holder.as_deref() == Some(seat.name) {
-            before.held(seat.name, now_ms.saturating_add(self.rules().lease_ms));
-        }
-        write.stand(id, &before, now_ms).await
-    }
 }
 
 /// What concerns one alert is told; what concerns the database ends it all.
-fn told<T>(outcome: Result<T, QueueError>) -> Result<Result<T, QueueError>, QueueError> {
+pub(crate) fn told<T>(outcome: Result<T, QueueError>) -> Result<Result<T, QueueError>, QueueError> {
     match outcome {
         Err(error @ (QueueError::Unavailable(_) | QueueError::Uncertain(_) | QueueError::Damaged(_))) => {
             Err(error)
@@ -399,7 +331,7 @@ impl Action<'_> {
         action: &str,
     ) -> Result<Alert, QueueError> {
         let id = &row.alert.alert_id;
-        write.keep_before(&self.id, id, &row.standing).await?;
+        write.keep_before(&self.id, row).await?;
         after.undo = Some((self.id.clone(), self.undo_until_ms));
         let alert = write.stand(id, &after, self.now_ms).await?;
         let detail = json!({ "action": self.id, "block": after.block, "version": alert.version,
@@ -407,71 +339,5 @@ impl Action<'_> {
         let (at_ms, actor) = (self.now_ms, self.seat.name);
         write.audit(&[Deed { at_ms, actor, action, object: id, detail: &detail }]).await?;
         Ok(alert)
-    }
-}
-
-impl Write {
-    /// A new action; its id.
-    pub(crate) async fn begin_action(
-        &mut self,
-        seat: Seat<'_>,
-        now_ms: i64,
-        undo_until_ms: i64,
-    ) -> Result<String, QueueError> {
-        let id = format!("act_{}", hex::encode(rand::random::<[u8; 16]>()));
-        sqlx::query("INSERT INTO actions (action_id, at, actor, undo_until) VALUES ($1, $2, $3, $4)")
-            .bind(id.as_str())
-            .bind(now_ms)
-            .bind(seat.name)
-            .bind(undo_until_ms)
-            .execute(self.connection())
-            .await?;
-        Ok(id)
-    }
-
-    /// Keeps what an alert was before an action.
-    pub(crate) async fn keep_before(
-        &mut self,
-        action_id: &str,
-        id: &str,
-        before: &Standing,
-    ) -> Result<(), QueueError> {
-        let before = serde_json::to_string(before).map_err(|error| QueueError::Damaged(error.to_string()))?;
-        sqlx::query("INSERT INTO action_alerts (action_id, alert_id, before) VALUES ($1, $2, $3)")
-            .bind(action_id)
-            .bind(id)
-            .bind(before)
-            .execute(self.connection())
-            .await?;
-        Ok(())
-    }
-
-    /// Marks an action as taken back, if that can still be done and by this person.
-    async fn take_back(&mut self, seat: Seat<'_>, action_id: &str, now_ms: i64) -> Result<(), QueueError> {
-        let text = self.pick(
-            "SELECT actor, undo_until, undone_at FROM actions WHERE action_id = $1",
-            "SELECT actor, undo_until, undone_at FROM actions WHERE action_id = $1 FOR UPDATE",
-        );
-        let row = sqlx::query(text).bind(action_id).fetch_optional(self.connection()).await?;
-        let row = row.ok_or(QueueError::NotFound)?;
-        let (actor, until_ms): (String, i64) = (row.try_get("actor")?, row.try_get("undo_until")?);
-        if actor != seat.name && !seat.leads {
-            return Err(QueueError::NotFound);
-        }
-        // Locked, so that what is being taken back does not leave meanwhile.
-        let leaving = self.pick(
-            "SELECT leaving FROM outbox WHERE action_id = $1 ORDER BY seq",
-            "SELECT leaving FROM outbox WHERE action_id = $1 ORDER BY seq FOR UPDATE",
-        );
-        let mut has_left = false;
-        for row in sqlx::query(leaving).bind(action_id).fetch_all(self.connection()).await? {
-            has_left |= row.try_get::<i64, _>("leaving")? != 0;
-        }
-        if has_left || now_ms >= until_ms || row.try_get::<Option<i64>, _>("undone_at")?.is_some() {
-            return Err(QueueError::UndoOver);
-        }
-        let text = "UPDATE actions SET undone_at = $2 WHERE action_id = $1";
-        sqlx::query(text).bind(action_id).bind(now_ms).execute(self.connection()).await?;
-        Ok(())
     }
 }

@@ -1,16 +1,22 @@
 //! `[queue]`: the analysts' queue.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use queue::{LabelClock, Rules};
+use queue::{Exchange, LabelClock, Rules};
 use schemas::document::Section;
 use schemas::mapping::PaymentMapping;
+use schemas::payment::Currency;
 use schemas::time::{DAY_MS, DurationMs, HOUR_MS, MINUTE_MS, SECOND_MS};
 
 use super::read::{time, whole};
+use crate::access::{ROLES, Scope};
 
 /// What a SQLite file can have, about: 16 TiB.
 const MOST_MIB: i64 = 16 << 20;
+
+/// Units of a currency for one of another: beyond these it is a slip of the pen.
+const RATES: std::ops::RangeInclusive<f64> = 1e-9..=1e9;
 
 /// The analysts' queue.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,6 +69,8 @@ impl QueueConfig {
         let due = time(&mut section, "due", MINUTE_MS..=365 * DAY_MS);
         let due_hold = time(&mut section, "due_hold", SECOND_MS..=365 * DAY_MS);
         let half_life = time(&mut section, "half_life", SECOND_MS..=365 * DAY_MS);
+        let hold_weight = whole(&mut section, "hold_weight", 1..=1_000);
+        let exchange = exchange(&mut section);
         let lease = time(&mut section, "lease", SECOND_MS..=DAY_MS);
         let undo = time(&mut section, "undo", SECOND_MS..=HOUR_MS);
         let idle = time(&mut section, "session_idle", MINUTE_MS..=30 * DAY_MS);
@@ -81,6 +89,9 @@ impl QueueConfig {
             due_ms: due?.0,
             due_hold_ms: due_hold?.0,
             half_life_ms: half_life?.0,
+            hold_weight: u32::try_from(hold_weight?).ok()?,
+            exchange: exchange?,
+            workers: workers(),
             lease_ms: lease?.0,
             undo_ms: undo?.0,
             label_clock: label_clock?,
@@ -95,6 +106,42 @@ impl QueueConfig {
         let anchors = AnchorConfig { every: every?, entries: i64::try_from(entries?).ok()? };
         Some(Self { enabled: enabled?, url: url?, rules, anchors })
     }
+}
+
+/// Words of the roles that work alerts, by the one table.
+fn workers() -> Vec<String> {
+    let roles = ROLES.into_iter().filter(|(.., scopes)| scopes.has(Scope::Work));
+    roles.map(|(word, ..)| word.to_owned()).collect()
+}
+
+/// `currency`, and `[queue.rates]` beside it. A variable of the environment has no case: codes are read in capitals.
+fn exchange(section: &mut Section) -> Option<Exchange> {
+    let expected = "three letters of ISO 4217, such as \"USD\"";
+    let said: Option<String> = section.required("currency");
+    let currency = said.filter(|code| {
+        let is_one = Currency::parse(code).is_some();
+        if !is_one {
+            section.report("currency", format!("\"{code}\""), expected);
+        }
+        is_one
+    });
+    let mut table = section.section("rates");
+    let mut rates = BTreeMap::new();
+    for key in table.remaining_keys() {
+        let code = key.to_ascii_uppercase();
+        let rate: Option<f64> = table.optional(&key);
+        if Currency::parse(&code).is_none() {
+            table.report(&key, "no currency", expected);
+        } else if currency.as_ref() == Some(&code) {
+            table.report(&key, "a rate of queue.currency itself", "rates of others: one unit of it is one");
+        } else if let Some(rate) = rate.filter(|rate| !RATES.contains(rate)) {
+            let expected = "units for one of queue.currency, above 0 and at most 1000000000";
+            table.report(&key, rate.to_string(), expected);
+        } else if let Some(rate) = rate {
+            rates.insert(code, rate);
+        }
+    }
+    Some(Exchange { currency: currency?, rates })
 }
 
 /// A path is relative to the config's folder, as everywhere.

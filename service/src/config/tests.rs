@@ -10,6 +10,7 @@ use toml::{Table, Value};
 use super::*;
 
 mod entrance;
+mod rates;
 
 /// A config with what has no default, and nothing else.
 const MINIMAL: &str = r#"
@@ -156,7 +157,7 @@ fn the_default_file_holds_every_key_that_is_read_and_no_other() {
 fn no_default_is_written_a_second_time_in_the_code() {
     let folder = Folder::minimal();
     for key in default_keys() {
-        if ["kafka.properties", "archive.fields"].contains(&key.as_str()) {
+        if ["kafka.properties", "archive.fields", "queue.rates"].contains(&key.as_str()) {
             continue;
         }
         let mut defaults = read::defaults();

@@ -2,12 +2,14 @@
 
 use super::*;
 
-async fn account(queue: &Queue, name: &str) {
-    let roles = ["analyst".to_owned()];
-    queue
-        .add_account("admin", NewAccount { name, password: "correct horse", roles: &roles }, NOW)
-        .await
-        .unwrap();
+pub async fn account(queue: &Queue, name: &str) {
+    account_of(queue, name, "analyst").await;
+}
+
+pub async fn account_of(queue: &Queue, name: &str, role: &str) {
+    let roles = [role.to_owned()];
+    let new = NewAccount { name, password: "correct horse", roles: &roles };
+    queue.add_account("admin", new, NOW).await.unwrap();
 }
 
 #[tokio::test]
@@ -15,13 +17,17 @@ async fn an_alert_is_given_to_somebody_and_is_anybodys_when_they_leave() {
     for World { queue, .. } in worlds(&Rules::default()).await {
         fill(&queue, &[alert("a", "c1", 100, 40), alert("b", "c2", 90, 30)]).await;
         account(&queue, "ben").await;
+        account_of(&queue, "vic", "viewer").await;
         queue.begin_session("carla@sso", &["analyst".to_owned()], NOW).await.unwrap();
+        let lookers = ["viewer", "policy_editor"].map(str::to_owned);
+        queue.begin_session("vera@sso", &lookers, NOW).await.unwrap();
         let (given, held) = (alert_id("a"), alert_id("b"));
         let give = async |to| {
             let version = queue.get(LEA, &given, NOW).await.unwrap().alert.version;
             queue.assign(LEA, &given, version, to, NOW).await
         };
-        for nobody in ["", "bne", "x\0", "carla"] {
+        // Those two may look, and could do nothing with it.
+        for nobody in ["", "bne", "x\0", "carla", "vic", "vera@sso"] {
             let refused = give(Some(nobody)).await.unwrap_err();
             assert!(matches!(refused, QueueError::Invalid { field: "to", .. }), "{nobody}: {refused:?}");
         }
@@ -70,7 +76,64 @@ async fn who_may_not_see_keys_finds_none_by_its_beginning() {
             queue.list(ANNA, &query, NOW).await.unwrap().alerts.len()
         };
         assert_eq!((found("tok_9f", false).await, found("tok_9f", true).await), (2, 0));
-        assert_eq!((found("tok_9f86d0", false).await, found("tok_9f86d0", true).await), (2, 1));
+        assert_eq!((found("tok_9f86d0", false).await, found("tok_9f86d0", true).await), (1, 1));
+    }
+}
+
+#[tokio::test]
+async fn who_finds_keys_by_their_beginning_is_written_down_or_finds_none() {
+    for World { queue, url, .. } in worlds(&Rules::default()).await {
+        fill(&queue, &[alert("a", "tok_9f86d0", 100, 40), alert("b", "tok_9f86d0x", 90, 30)]).await;
+        let found = async |text: &str| {
+            let query = ListQuery { text: Some(text.to_owned()), limit: 9, ..ListQuery::default() };
+            queue.list(ANNA, &query, NOW).await.map(|page| page.alerts.len())
+        };
+        let said = async || {
+            let query = AuditQuery { object: Some("keys".to_owned()), limit: 9, ..AuditQuery::default() };
+            let entries = queue.audit(&query).await.unwrap().entries;
+            entries.into_iter().map(|one| (one.actor, one.action, one.detail)).collect::<Vec<_>>()
+        };
+        // An id, a whole key, and what is not there are nobody's business.
+        for (text, count) in [("a", 1), ("dec_b", 1), ("tok_9f86d0", 1), ("tok_9f86d0x", 1), ("tok_8", 0)] {
+            assert_eq!(found(text).await, Ok(count), "{text}");
+        }
+        assert_eq!(said().await, []);
+        for text in ["tok_9f8", "tok_9f8", "tok_9"] {
+            assert_eq!(found(text).await, Ok(2), "{text}");
+        }
+        let entry = |end: &str| {
+            let detail = format!("{{\"found\":2,\"text\":\"••••{end}\"}}");
+            ("anna".to_owned(), "search".to_owned(), detail)
+        };
+        assert_eq!(said().await, [entry("9"), entry("f8")], "each once");
+        let pool = AnyPoolOptions::new().max_connections(1).connect(&url).await.unwrap();
+        let mut other = pool.acquire().await.unwrap();
+        if url.starts_with("sqlite") {
+            other.execute("BEGIN IMMEDIATE").await.unwrap();
+        } else {
+            other.execute("BEGIN").await.unwrap();
+            other.execute("LOCK TABLE audit_head IN EXCLUSIVE MODE").await.unwrap();
+        }
+        let refused = found("tok_").await;
+        assert!(matches!(refused, Err(QueueError::Unavailable(_))), "{refused:?}");
+        assert_eq!(found("tok_9f86d0").await, Ok(1), "this takes no entry");
+        other.execute("ROLLBACK").await.unwrap();
+        assert_eq!(found("tok_").await, Ok(2));
+    }
+}
+
+#[tokio::test]
+async fn what_a_page_asks_by_itself_does_not_keep_a_session() {
+    let rules = Rules { session_idle_ms: 600_000, ..Rules::default() };
+    for World { queue, .. } in worlds(&rules).await {
+        let (token, session) = queue.begin_session("anna", &["analyst".to_owned()], NOW).await.unwrap();
+        for minute in 1..10 {
+            let asked = queue.session_unrenewed(&token, NOW + minute * 60_000).await.unwrap();
+            assert_eq!(asked.as_ref(), Some(&session), "{minute}");
+        }
+        assert_eq!(queue.session_unrenewed(&token, NOW + 600_000).await.unwrap(), None);
+        assert_eq!(queue.session(&token, NOW + 599_999).await.unwrap(), Some(session), "somebody came");
+        assert!(queue.session_unrenewed(&token, NOW + 1_199_998).await.unwrap().is_some());
     }
 }
 

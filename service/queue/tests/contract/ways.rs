@@ -90,3 +90,63 @@ async fn what_sleeps_is_escalated_assigned_or_costly_goes_its_way() {
         assert_eq!((board.open, board.escalated, board.analysts[0].fraud), (3, 1, 1));
     }
 }
+
+#[tokio::test]
+async fn what_a_payment_woke_does_not_sleep_again_when_an_action_is_taken_back() {
+    let rules = Rules { second_person_minor: Some(1_000), ..Rules::default() };
+    for World { queue, .. } in worlds(&rules).await {
+        // By their amount a verdict on the last is a proposal.
+        let acts = [("snooze", 100), ("escalate", 100), ("resolve", 100), ("propose", 2_000)];
+        let cards: Vec<_> = acts.iter().map(|(act, amount)| alert(act, act, *amount, 40)).collect();
+        fill(&queue, &cards).await;
+        for (n, (act, _)) in acts.into_iter().enumerate() {
+            let id = alert_id(act);
+            let state = async || queue.get(ANNA, &id, NOW).await.unwrap().alert.state;
+            let asleep = queue.snooze(ANNA, &id, 1, NOW + 5_000, NOW).await.unwrap();
+            let done = async |version: i64| match act {
+                "snooze" => queue.snooze(ANNA, &id, version, NOW + 9_000, NOW).await,
+                "escalate" => queue.escalate(ANNA, &id, version, "not mine", NOW).await,
+                _ => queue.resolve(ANNA, &id, version, &fraud(), NOW).await,
+            };
+            // Nothing came: it sleeps again.
+            let one = done(asleep.version).await.unwrap();
+            let back = queue.undo(LEA, &one.undo.unwrap().0, NOW + 1).await.unwrap();
+            let back = back[0].outcome.clone().unwrap();
+            assert_eq!((back.state, back.snoozed_until_ms), (State::Snoozed, Some(NOW + 5_000)), "{act}");
+            let again = done(back.version).await.unwrap();
+            if act == "resolve" {
+                // A payment would have come on a new alert.
+                queue.undo(LEA, &again.undo.unwrap().0, NOW + 1).await.unwrap();
+                assert_eq!(state().await, State::Snoozed);
+                continue;
+            }
+            fill(&queue, &[alert(&format!("hit-{n}"), act, 10, 4)]).await;
+            let back = queue.undo(LEA, &again.undo.unwrap().0, NOW + 1).await.unwrap();
+            let back = back[0].outcome.clone().unwrap();
+            assert_eq!((back.state, back.snoozed_until_ms, back.hits), (State::Open, None, 2), "{act}");
+            assert_eq!((state().await, back.escalated), (State::Open, false), "{act}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_verdict_taken_back_knows_what_was_labelled_meanwhile_and_what_it_would_label() {
+    for World { queue, .. } in worlds(&Rules::default()).await {
+        fill(&queue, &[alert("a", "c1", 100, 40), alert("b", "c1", 300, 200), alert("c", "c1", 10, 5)]).await;
+        let id = alert_id("a");
+        assert_eq!(queue.payments_to_label(&id).await.unwrap(), 3);
+        let done = queue.resolve(ANNA, &id, 1, &fraud(), NOW).await.unwrap();
+        let known = [
+            label("a", true, NOW, LabelSource::Chargeback),
+            label("b", false, NOW, LabelSource::Customer),
+            label("c", false, NOW, LabelSource::Issuer),
+        ];
+        queue.take_labels(&span("labels", None, 1), &known, NOW).await.unwrap();
+        let back = queue.undo(ANNA, &done.undo.unwrap().0, NOW + 1).await.unwrap();
+        let back = back[0].outcome.clone().unwrap();
+        assert_eq!((back.state, back.expected_loss_minor), (State::Open, 100), "what was charged back");
+        assert_eq!(queue.payments_to_label(&id).await.unwrap(), 1, "who was charged back knows better");
+        queue.resolve(ANNA, &id, back.version, &fraud(), NOW + 1).await.unwrap();
+        assert_eq!(queue.outbox_depth(NOW).await.unwrap().0, 1, "and so many it labels");
+    }
+}

@@ -134,7 +134,7 @@ async fn sign_in(State(office): State<Office>, request: Request) -> Result<Respo
     if !is_same_origin(request.headers()) {
         return Err(Problem::of(Code::CsrfMissing));
     }
-    let from = request.extensions().get::<ConnectInfo<Remote>>().map(|ConnectInfo(Remote(from))| from.ip());
+    let from = request.extensions().get::<ConnectInfo<Remote>>().map(|ConnectInfo(from)| from.address.ip());
     let fields = fields(request).await?;
     let queue = match office.desk.queue() {
         Ok(queue) => queue,

@@ -4,6 +4,8 @@
 //! [`PATIENCE`] of coming in, or of the last byte that it took from us, a client has sent its whole next request.
 //! Without it a few hundred clients that send a byte a minute would hold every place.
 //!
+//! Who was let in with a large file may be given longer, by whoever reads it ([`Remote::may_take`]); nobody else is.
+//!
 //! With TLS a connection is greeted in its own task, when its first byte is asked for: the loop that accepts never waits
 //! for a handshake. Handshakes are bounded in number by the places and in time by [`HANDSHAKE`].
 
@@ -11,6 +13,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -82,8 +85,8 @@ impl Listener for Door {
             None => (Stream::Plain(stream), self.patience),
             Some(tls) => (Stream::Greeting(Box::new(tls.acceptor().accept(stream))), self.handshake),
         };
-        let until = Box::pin(sleep(within));
-        (Visitor { stream, patience: self.patience, until, _place: place }, address)
+        let (until, leave) = (Box::pin(sleep(within)), Leave::default());
+        (Visitor { stream, patience: self.patience, until, leave, _place: place }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -91,13 +94,27 @@ impl Listener for Door {
     }
 }
 
+/// Milliseconds that a client has more, beyond the patience that it has; taken once.
+type Leave = Arc<AtomicU64>;
+
 /// Where a connection comes from.
-#[derive(Debug, Clone, Copy)]
-pub struct Remote(pub SocketAddr);
+#[derive(Debug, Clone)]
+pub struct Remote {
+    /// The address.
+    pub address: SocketAddr,
+    leave: Leave,
+}
+
+impl Remote {
+    /// It may keep us waiting so much longer, once: when the time that it has is over. Zero takes back what it did not need.
+    pub fn may_take(&self, more: Duration) {
+        self.leave.store(u64::try_from(more.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+}
 
 impl Connected<IncomingStream<'_, Door>> for Remote {
     fn connect_info(stream: IncomingStream<'_, Door>) -> Self {
-        Self(*stream.remote_addr())
+        Self { address: *stream.remote_addr(), leave: Arc::clone(&stream.io().leave) }
     }
 }
 
@@ -115,6 +132,7 @@ pub struct Visitor {
     stream: Stream,
     patience: Duration,
     until: Pin<Box<Sleep>>,
+    leave: Leave,
     _place: OwnedSemaphorePermit,
 }
 
@@ -122,7 +140,19 @@ impl Visitor {
     /// An error once the client has kept us waiting too long.
     fn waiting<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         ready!(self.until.as_mut().poll(cx));
+        if self.takes_leave() {
+            ready!(self.until.as_mut().poll(cx));
+        }
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// Takes the time that it was given beyond its own, if it was given some.
+    fn takes_leave(&mut self) -> bool {
+        let more_ms = self.leave.swap(0, Ordering::Relaxed);
+        if more_ms > 0 {
+            self.until.as_mut().reset(Instant::now() + Duration::from_millis(more_ms));
+        }
+        more_ms > 0
     }
 
     fn patience_anew(&mut self) {
@@ -157,7 +187,7 @@ impl AsyncRead for Visitor {
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         // The clock runs on while bytes come in: a request byte by byte is not a reason to wait longer.
-        if self.until.is_elapsed() {
+        if self.until.is_elapsed() && !self.takes_leave() {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         ready!(self.poll_greeted(cx))?;
@@ -216,6 +246,38 @@ impl AsyncWrite for Visitor {
         match shut {
             Poll::Pending => self.waiting(cx),
             done => done,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_is_given_longer_may_take_longer_and_nobody_else() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut door = Door::bounded(listener, 2, Duration::from_millis(100));
+        for (more, is_heard) in [(None, false), (Some(Duration::from_secs(5)), true)] {
+            let mut client = TcpStream::connect(address).await.unwrap();
+            let (mut visitor, from) = door.accept().await;
+            let remote = Remote { address: from, leave: Arc::clone(&visitor.leave) };
+            if let Some(more) = more {
+                remote.may_take(more);
+            }
+            let late = async {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                client.write_all(b"x").await.unwrap();
+            };
+            let mut byte = [0];
+            let ((), read) = tokio::join!(late, visitor.read(&mut byte));
+            match read {
+                Ok(bytes) => assert!(is_heard && bytes == 1, "it was not sent away"),
+                Err(error) => assert!(!is_heard && error.kind() == io::ErrorKind::TimedOut, "{error}"),
+            }
         }
     }
 }

@@ -20,8 +20,11 @@ use super::answer::{Code, Fault, Problem};
 use super::door::Remote;
 use super::host::Hosts;
 use crate::access::{self, Callers, Denied, Found, Kind, People, Person, Route, Scope, Strangers, Who};
-use crate::alerts::{Desk, sign_in};
+use crate::alerts::{Asker, Desk, sign_in};
 use crate::clock::Clock;
+
+/// What a page sends with whatever it asks by itself, `1`: nobody has done anything.
+const BACKGROUND: &str = "tripline-background";
 
 /// All header fields together, bytes: the server's own bound is 400 KiB, which nobody needs.
 const HEADER_BYTES: usize = 16 << 10;
@@ -153,7 +156,7 @@ pub struct Keeper {
 /// Lets a request in, or answers it.
 pub async fn enter(State(keeper): State<Keeper>, mut request: Request, next: Next) -> Response {
     let remote = request.extensions().get::<ConnectInfo<Remote>>();
-    let from = remote.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(Remote(remote))| remote.ip());
+    let from = remote.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(remote)| remote.address.ip());
     let route = match keeper.gate.admit(request.method(), request.uri(), request.headers()) {
         Ok(route) => route,
         Err(problem) => return problem.into_response(),
@@ -178,7 +181,7 @@ impl Keeper {
         let Some(desk) = by_session else { return self.gate.caller(route, headers, from) };
         let Some(token) = sign_in::token(headers) else { return self.gate.caller(route, headers, from) };
         let now = self.gate.clock.now();
-        let Some(session) = desk.session(&token, now.wall_ms).await? else {
+        let Some(session) = desk.session(&token, asker(headers), now.wall_ms).await? else {
             // What is open to everybody is open to somebody whose session is over, too.
             let anybody = self.gate.callers().may(None, route, now);
             // One that guesses costs a question to the database each time.
@@ -190,5 +193,14 @@ impl Keeper {
         self.gate.person(Person::new(session.subject, session.roles, session.csrf), route, headers)
     }
 }
+
+/// Whether somebody did something, or their page asks by itself: it says so, and a browser does for a stream of events.
+fn asker(headers: &HeaderMap) -> Asker {
+    let is_told = headers.get(BACKGROUND).is_some_and(|value| value.as_bytes() == b"1");
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let is_stream = accept.is_some_and(|accept| accept.contains("text/event-stream"));
+    if is_told || is_stream { Asker::Page } else { Asker::Person }
+}
+
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use queue::{Queue, Rules, Token};
+
 use super::*;
 use crate::access::{Key, RANDOM_BYTES, Rate, Scopes, Terms};
 use crate::clock::StandingClock;
@@ -178,5 +180,58 @@ fn somebody_who_is_signed_in_may_not_come_without_end() {
     clock.advance(10_000);
     for n in 0..200 {
         assert_eq!(come("anna"), Ok(()), "{n}");
+    }
+}
+
+/// Somebody with a session, in a queue of its own.
+struct SignedIn {
+    keeper: Keeper,
+    clock: Arc<StandingClock>,
+    token: Token,
+    _folder: tempfile::TempDir,
+}
+
+impl SignedIn {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("queue.db").display());
+        let queue = Queue::open(&url, Rules::default()).await.unwrap();
+        let World { gate, clock, .. } = world();
+        let (token, _) = queue.begin_session("anna", &["analyst".to_owned()], 1_000).await.unwrap();
+        let keeper = Keeper { gate: Arc::new(gate), desk: Some(Arc::new(Desk::of(queue))) };
+        Self { keeper, clock, token, _folder: folder }
+    }
+
+    async fn ask(&self, path: &str, more: &[(&'static str, &str)]) -> Result<String, Code> {
+        let Found::Route(route) = access::find("GET", path) else { panic!("no such route") };
+        let cookie = format!("__Host-tripline={}", self.token.reveal());
+        let mut headers = HeaderMap::from_iter([(header::COOKIE, cookie.parse().unwrap())]);
+        for (name, value) in more {
+            headers.insert(*name, value.parse().unwrap());
+        }
+        let who = self.keeper.who(route, &headers, IpAddr::V4(Ipv4Addr::LOCALHOST)).await;
+        who.map(|who| who.name().to_owned()).map_err(|problem| problem.code())
+    }
+}
+
+#[tokio::test]
+async fn what_a_page_asks_by_itself_is_let_in_and_keeps_nobody_signed_in() {
+    const MINUTE: u64 = 60_000;
+    let by_itself = [("tripline-background", "1")];
+    let stream = [("accept", "text/event-stream")];
+    let world = SignedIn::new().await;
+    // Half an hour without anybody is too long; it is asked all the time.
+    for _ in 0..29 {
+        world.clock.advance(MINUTE);
+        assert_eq!(world.ask("/queue/rows", &by_itself).await, Ok("anna".to_owned()));
+        assert_eq!(world.ask("/v1/alerts/events", &stream).await, Ok("anna".to_owned()));
+    }
+    world.clock.advance(MINUTE);
+    assert_eq!(world.ask("/queue/rows", &by_itself).await, Err(Code::SignedOut));
+
+    let world = SignedIn::new().await;
+    for _ in 0..3 {
+        world.clock.advance(29 * MINUTE);
+        assert_eq!(world.ask("/queue/rows", &[("tripline-background", "0")]).await, Ok("anna".to_owned()));
     }
 }

@@ -15,6 +15,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
+use queue::alert::Alert;
 use queue::{CHANGES_AT_ONCE, Change, EffectKind, Queue, Session, Token};
 use tokio::runtime::Handle;
 use tokio::sync::broadcast;
@@ -41,6 +42,7 @@ mod filler;
 mod link;
 mod live;
 mod page;
+mod places;
 pub mod route;
 mod sender;
 pub mod sign_in;
@@ -65,10 +67,35 @@ const PROBE_EVERY: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(
 /// How often the numbers are counted.
 const COUNT_EVERY: Duration = Duration::from_secs(5);
 
+/// What those hear who listen.
+#[derive(Debug, Clone)]
+pub enum Heard {
+    /// An alert changed.
+    Change(Change),
+    /// A claim was renewed: no change of the alert, and of no version.
+    Lease {
+        /// Of which alert.
+        alert_id: String,
+        /// Whose.
+        holder: String,
+        /// Until when, milliseconds since 1970.
+        until_ms: i64,
+    },
+}
+
+/// On whose behalf a request comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asker {
+    /// Somebody did something.
+    Person,
+    /// Their page asks by itself: that is no sign of life of theirs.
+    Page,
+}
+
 /// The queue as requests see it.
 pub struct Desk {
     queue: ArcSwapOption<Queue>,
-    changes: broadcast::Sender<Change>,
+    changes: broadcast::Sender<Heard>,
     standing: Standing,
 }
 
@@ -94,18 +121,42 @@ impl Desk {
         })
     }
 
-    /// Who holds this token.
+    /// A desk whose database is open.
+    #[cfg(test)]
+    pub fn of(queue: Queue) -> Self {
+        let desk = Self::default();
+        desk.queue.store(Some(Arc::new(queue)));
+        desk
+    }
+
+    /// Who holds this token; the idle time begins anew where a person asks.
     ///
     /// # Errors
     /// 503 when the database does not say.
-    pub async fn session(&self, token: &Token, now_ms: i64) -> Result<Option<Session>, Problem> {
+    pub async fn session(
+        &self,
+        token: &Token,
+        asker: Asker,
+        now_ms: i64,
+    ) -> Result<Option<Session>, Problem> {
         let queue = self.queue()?;
-        fault::within(queue.session(token, now_ms)).await
+        match asker {
+            Asker::Person => fault::within(queue.session(token, now_ms)).await,
+            Asker::Page => fault::within(queue.session_unrenewed(token, now_ms)).await,
+        }
     }
 
-    /// Hears of alerts that change.
-    pub fn changes(&self) -> broadcast::Receiver<Change> {
+    /// Hears of alerts that change, and of claims that are renewed in this process.
+    pub fn changes(&self) -> broadcast::Receiver<Heard> {
         self.changes.subscribe()
+    }
+
+    /// Tells those who listen until when an alert is held now.
+    pub fn renewed(&self, alert: &Alert) {
+        if let (Some(holder), Some(until_ms)) = (alert.holder.clone(), alert.lease_until_ms) {
+            // An error: nobody listens.
+            let _ = self.changes.send(Heard::Lease { alert_id: alert.alert_id.clone(), holder, until_ms });
+        }
     }
 
     /// How it stands.
@@ -238,7 +289,7 @@ impl News {
             for change in changes {
                 if self.told.insert(change.alert_id.clone(), change.version) != Some(change.version) {
                     // An error: the last listener has left meanwhile.
-                    let _ = desk.changes.send(change);
+                    let _ = desk.changes.send(Heard::Change(change));
                 }
             }
             if is_all {

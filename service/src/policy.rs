@@ -204,6 +204,12 @@ impl Policy {
         &self.text
     }
 
+    /// What an alert can be raised under: the alert rules, and the rules that hold a payment back.
+    pub fn alert_rules(&self) -> impl Iterator<Item = &Name> {
+        let holding = self.contents.rules.iter().filter(|rule| rule.hold).map(|rule| &rule.name);
+        self.contents.alert_rules.iter().map(|rule| &rule.name).chain(holding)
+    }
+
     /// Decides one payment. `plan` is made once of the features file by which `facts.vector` was computed.
     pub fn decide(&self, plan: &ReasonPlan, facts: &Facts<'_>) -> Outcome {
         let (score, stood_in) = self.trusted(facts);

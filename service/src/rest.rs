@@ -9,6 +9,7 @@
 //! It joins the line and repeats nothing of it: features by the same code, decisions by the same judge. Every answer
 //! is a decision, by the deadline; what was late or failed is replaced by what the policy says, and named.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use schemas::mapping::PaymentMapping;
+use schemas::name::Name;
 use schemas::time::DurationMs;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -203,6 +205,18 @@ impl Rest {
     /// The largest body of a batch.
     pub fn batch_bytes(&self) -> u64 {
         u64::try_from(self.batch_bytes).unwrap_or(u64::MAX)
+    }
+
+    /// How far clocks of others may be ahead of ours.
+    pub fn skew(&self) -> DurationMs {
+        self.limits.skew
+    }
+
+    /// What alerts can be raised under by the policy of now, by name.
+    pub fn alert_rules(&self) -> Vec<String> {
+        let policy = self.policies.current();
+        let names: BTreeSet<&str> = policy.alert_rules().map(Name::as_str).collect();
+        names.into_iter().map(str::to_owned).collect()
     }
 
     /// The seal of its decisions.

@@ -80,11 +80,13 @@ fn lists(add: &mut impl FnMut(&str, &str, Value)) {
         query(
             "text",
             json!({ "type": "string", "description":
-            "An alert's, decision's or payment's id, or a key of any entity, or its beginning for whoever may see it." }),
+            "An alert's, decision's or payment's id, or a key of any entity, or its beginning for whoever may see it: that \
+             a beginning found something is in the audit log." }),
         ),
         query(
             "min_loss_minor",
-            json!({ "type": "integer", "format": "int64", "minimum": 0, "maximum": i64::MAX }),
+            json!({ "type": "integer", "format": "int64", "minimum": 0, "maximum": i64::MAX,
+                "description": "Of `queue.currency`." }),
         ),
         query("limit", limit.clone()),
         query("cursor", before),
@@ -105,7 +107,8 @@ fn lists(add: &mut impl FnMut(&str, &str, Value)) {
     add(
         "GET",
         "/v1/alerts/events",
-        json!({ "operationId": "alertEvents", "summary": "What changes, as server-sent events, for as long as one listens",
+        json!({ "operationId": "alertEvents", "summary":
+            "What changes, as server-sent events, for an hour at most; six streams a person, 128 in all, else 429",
         "parameters": [query("alert", json!({ "type": "string", "minLength": 1,
             "description": "An alert that one looks at: others are told." }))],
         "responses": events(answers("Any", &[Code::InvalidRequest])) }),
@@ -148,7 +151,11 @@ fn sheet(mut answers: Value) -> Value {
 /// The answer that does not end.
 fn events(mut answers: Value) -> Value {
     if let Some(done) = answers.get_mut("200") {
-        *done = json!({ "description": "Events `alert`, `viewers` and `database`.",
+        *done = json!({ "description":
+            "Events, each with an object as its data. `alert`: `alert_id`, `version` and `changed_at` of one that changed; \
+             `alert_id` is null when so many did that all are to be looked at. `lease`: `alert_id`, `holder` and \
+             `lease_until` of a claim that was renewed in this process. `viewers`: `alert_id`, and the `names` of others \
+             who look at it. `database`: its `standing`, `ok` or `unavailable`, and `why`.",
             "content": { "text/event-stream": { "schema": { "type": "string" } } } });
     }
     answers
@@ -165,7 +172,11 @@ fn actions(add: &mut impl FnMut(&str, &str, Value)) {
         ("release", "Gives a claim up", None),
         ("approve", "The second person's yes to a verdict", None),
         ("reject", "The second person's no", None),
-        ("assign", "Says who is to work it, or that anybody may", Some(object(&[], json!({ "to": to })))),
+        (
+            "assign",
+            "Says who is to work it, somebody with a role that may, or that anybody may",
+            Some(object(&[], json!({ "to": to }))),
+        ),
         (
             "snooze",
             "Puts it away for up to 30 days, or until the next payment",
@@ -255,8 +266,8 @@ fn of_many(add: &mut impl FnMut(&str, &str, Value)) {
         "responses": answers("Undone", &[Code::InvalidRequest, Code::NotFound, Code::UndoOver]) }),
     );
     let file = json!({ "type": "string", "description":
-        "RFC 4180 with a header line and at most 100,000 more; columns transaction_id, and label_time and fraud if you \
-         have them." });
+        "RFC 4180 with a header line and at most 100,000 more; columns transaction_id, and label_time (no further ahead \
+         than `limits.skew`) and fraud if you have them." });
     add(
         "POST",
         super::chargeback::PATH,

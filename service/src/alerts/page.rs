@@ -10,13 +10,13 @@ use pages::{
     AlertView, AuditView, DashboardView, EntityView, FeatureNow, Follows, Link, ListView, May, Party, Past,
     SearchView, Shell, Signed,
 };
+use queue::ListQuery;
 use queue::alert::AlertDetail;
-use queue::{ListQuery, Which};
 use schemas::decision::Decision;
 
 use super::fault::within;
 use super::link;
-use super::route::{Actor, Office, audit_query, board, key_of, list_query_of};
+use super::route::{Actor, Office, asked_by, audit_query, board, key_of, list_query_of};
 use crate::access::{Scope, Who};
 use crate::http::answer::Problem;
 use crate::http::request::{filled, form, named};
@@ -91,26 +91,29 @@ impl Office {
         let (queue, actor) = (self.desk.queue()?, Actor::of(who));
         let page = within(queue.list(actor.seat(), &query, self.now_ms())).await?;
         let filters = within(queue.filters(actor.seat())).await?;
-        Ok(ListView { shell: self.shell(who), query, page, filters, rules: Vec::new() })
+        let rules = self.rest.as_ref().map(|rest| rest.alert_rules()).unwrap_or_default();
+        let second_person_bulk = queue.rules().second_person_bulk;
+        Ok(ListView { shell: self.shell(who), query, page, filters, rules, second_person_bulk })
     }
 
     async fn alert_view(&self, who: &Who, id: &str) -> Result<AlertView, Problem> {
-        let (queue, actor) = (self.desk.queue()?, Actor::of(who));
-        let detail = within(queue.get(actor.seat(), id, self.now_ms())).await?;
+        let (queue, actor, now_ms) = (self.desk.queue()?, Actor::of(who), self.now_ms());
+        let detail = within(queue.get(actor.seat(), id, now_ms)).await?;
         let (entity, key) = (&detail.alert.entity, &detail.alert.key);
         let (past, links) =
             tokio::try_join!(self.past(entity, key, &detail), self.links(&detail, entity, key))?;
         let Beside { payments: past, band } = past;
         let rules = queue.rules();
-        let weighs = rules.second_person_minor.filter(|from| detail.alert.amount_minor >= *from);
+        let large = "the amount is so large that it takes a second person";
         let follows = Follows {
-            payments: detail.hits.len(),
+            payments: within(queue.payments_to_label(id)).await?,
             can_block: rules.can_block(entity, key).is_ok(),
-            second_person: weighs.map(|_| "the amount is so large that it takes a second person".to_owned()),
+            second_person: rules.is_large(&detail.alert).then(|| large.to_owned()),
             undo_ms: rules.undo_ms,
         };
+        let bars = detail.alert.bars(actor.seat(), now_ms);
         let viewers = self.looking.others(id, actor.seat().name);
-        Ok(AlertView { shell: self.shell(who), detail, band, viewers, follows, past, links })
+        Ok(AlertView { shell: self.shell(who), detail, band, bars, viewers, follows, past, links })
     }
 
     async fn links(&self, detail: &AlertDetail, entity: &str, key: &str) -> Result<Vec<Link>, Problem> {
@@ -188,7 +191,7 @@ async fn rows(
     Ok(Html(pages::rows(&office.list_view(&who, query.as_deref()).await?)).into_response())
 }
 
-/// The best alert that nobody holds, beside the one that is looked at: to be there when it is asked for.
+/// The alert that claim-next would give, beside the one that is looked at: to be there when it is asked for.
 async fn peek(
     State(office): State<Office>,
     Extension(who): Extension<Who>,
@@ -196,14 +199,12 @@ async fn peek(
 ) -> Shown {
     let mut pairs = form(query.as_deref().unwrap_or_default()).flatten();
     let after = pairs.find(|(name, _)| name == "after").map(|(_, id)| id);
-    let query = ListQuery { which: Which::Unclaimed, limit: 2, ..ListQuery::default() };
-    let queue = office.desk.queue()?;
-    let page = within(queue.list(Actor::of(&who).seat(), &query, office.now_ms())).await?;
-    let next = page.alerts.into_iter().find(|alert| Some(&alert.alert_id) != after.as_ref());
+    let (queue, actor) = (office.desk.queue()?, Actor::of(&who));
+    let next = within(queue.peek_next(actor.seat(), after.as_deref(), office.now_ms())).await?;
     let Some(next) = next else { return Ok(StatusCode::NO_CONTENT.into_response()) };
-    let view = office.alert_view(&who, &next.alert_id).await?;
+    let view = office.alert_view(&who, &next).await?;
     let mut response = Html(pages::alert_main(&view)).into_response();
-    if let Ok(id) = HeaderValue::try_from(next.alert_id) {
+    if let Ok(id) = HeaderValue::try_from(next) {
         response.headers_mut().insert("tripline-alert", id);
     }
     Ok(response)
@@ -264,8 +265,8 @@ async fn search(
     let mut alerts = Vec::new();
     if !text.trim().is_empty() {
         let query = ListQuery { text: Some(text.clone()), limit: 200, ..ListQuery::default() };
-        alerts =
-            within(office.desk.queue()?.list(Actor::of(&who).seat(), &query, office.now_ms())).await?.alerts;
+        let (queue, query, actor) = (office.desk.queue()?, asked_by(&who, query), Actor::of(&who));
+        alerts = within(queue.list(actor.seat(), &query, office.now_ms())).await?.alerts;
     }
     Ok(Html(pages::search(&SearchView { shell: office.shell(&who), text, alerts })).into_response())
 }

@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use super::act::{Act, Bulk, Heartbeat, Reveal};
 use super::fault::within;
 use super::live::{self, Looking};
+use super::places::Places;
 use super::{Desk, chargeback, export, page, sign_in, told};
 use crate::access::{Scope, Strangers, Who};
 use crate::clock::Clock;
@@ -45,6 +46,8 @@ pub struct Office {
     pub(super) clock: Arc<dyn Clock + Sync>,
     pub(super) looking: Arc<Looking>,
     pub(super) strangers: Arc<Strangers>,
+    /// For streams of events.
+    pub(super) places: Arc<Places>,
 }
 
 impl Office {
@@ -56,6 +59,7 @@ impl Office {
             clock: Arc::clone(&sources.clock),
             looking: Arc::default(),
             strangers: Arc::default(),
+            places: Arc::default(),
         })
     }
 
@@ -115,10 +119,14 @@ async fn list(
     Ok(Json(json!({ "alerts": alerts, "next": page.next })))
 }
 
-/// The list's query of somebody: who may not see keys finds none by its beginning.
+/// The list's query of somebody.
 pub(super) fn list_query_of(who: &Who, query: &str) -> Result<ListQuery, Problem> {
-    let whole_keys = !who.scopes().has(Scope::Reveal);
-    list_query(query).map(|query| ListQuery { whole_keys, ..query })
+    list_query(query).map(|query| asked_by(who, query))
+}
+
+/// A query as this person may ask it: who may not see keys finds none by its beginning.
+pub(super) fn asked_by(who: &Who, query: ListQuery) -> ListQuery {
+    ListQuery { whole_keys: !who.scopes().has(Scope::Reveal), ..query }
 }
 
 /// Reads the list's query; a page's comes without what was left empty.
@@ -247,6 +255,7 @@ async fn heartbeat(
         Code::NotNow => Problem::of(Code::LeaseLapsed).retry_after(1),
         _ => problem,
     })?;
+    office.desk.renewed(&alert);
     Ok(told::tagged(&alert, now_ms))
 }
 
@@ -390,4 +399,20 @@ pub(super) fn audit_query(query: &str) -> Result<AuditQuery, Problem> {
         }
     }
     Ok(asked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::Person;
+
+    #[test]
+    fn who_may_not_see_keys_asks_for_whole_ones_wherever_they_ask() {
+        for (role, whole_keys) in [("viewer", true), ("policy_editor", true), ("analyst", false)] {
+            let person = Person::new("anna".to_owned(), vec![role.to_owned()], String::new());
+            let who = Who::Person(Arc::new(person));
+            assert_eq!(list_query_of(&who, "text=tok_9").unwrap().whole_keys, whole_keys, "{role}");
+            assert_eq!(asked_by(&who, ListQuery::default()).whole_keys, whole_keys, "{role}");
+        }
+    }
 }

@@ -50,6 +50,15 @@ fn a_threshold_is_reached_on_it_and_above_not_below() {
 }
 
 #[test]
+fn what_can_raise_an_alert_is_told_by_name() {
+    let rules = "[[rule]]\nname = \"held\"\nwhen = \"payment.amount_minor > 5\"\nhold = true\n\
+                 [[rule]]\nname = \"reviewed\"\nwhen = \"payment.amount_minor > 5\"\naction = \"review\"\n";
+    let policy = policy(&format!("{POLICY}{rules}"));
+    let names: Vec<_> = policy.alert_rules().map(Name::as_str).collect();
+    assert_eq!(names, ["big_decline", "worth_a_look", "held"]);
+}
+
+#[test]
 fn the_severest_of_equal_thresholds_wins_and_absent_ones_are_never_reached() {
     let tie = policy("[thresholds]\nreview = 0.5\nchallenge = 0.5\ndecline = 0.5\n");
     assert_eq!([0.5, 0.49].map(|score| verdict_at(&tie, score)), [Verdict::Decline, Verdict::Approve]);

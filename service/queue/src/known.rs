@@ -27,7 +27,10 @@ pub(crate) fn grouped(text: &str) -> String {
 }
 
 /// The values of a group, filled up.
-pub(crate) fn bound<'q>(query: Query<'q, Any, AnyArguments>, values: &'q [String]) -> Query<'q, Any, AnyArguments> {
+pub(crate) fn bound<'q>(
+    query: Query<'q, Any, AnyArguments>,
+    values: &'q [String],
+) -> Query<'q, Any, AnyArguments> {
     let rest = std::iter::repeat_n("", GROUP.saturating_sub(values.len()));
     values.iter().map(String::as_str).chain(rest).fold(query, Query::bind)
 }

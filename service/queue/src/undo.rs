@@ -137,7 +137,8 @@ impl Write {
     /// Keeps what an alert was before an action.
     pub(crate) async fn keep_before(&mut self, action_id: &str, row: &AlertRow) -> Result<(), QueueError> {
         let before = Before { standing: row.standing.clone(), hits: Some(row.alert.hits) };
-        let before = serde_json::to_string(&before).map_err(|error| QueueError::Damaged(error.to_string()))?;
+        let before =
+            serde_json::to_string(&before).map_err(|error| QueueError::Damaged(error.to_string()))?;
         sqlx::query("INSERT INTO action_alerts (action_id, alert_id, before) VALUES ($1, $2, $3)")
             .bind(action_id)
             .bind(row.alert.alert_id.as_str())

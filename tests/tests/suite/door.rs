@@ -44,7 +44,8 @@ impl Door {
 
     fn served(world: &World, sets: &[&str]) -> (Process, String) {
         let fault = world.path("fault");
-        let sets = [&["rest.in_flight=128", "rest.stale_after=\"1h\"", "rest.max_deadline=\"30s\""], sets].concat();
+        let sets =
+            [&["rest.in_flight=128", "rest.stale_after=\"1h\"", "rest.max_deadline=\"30s\""], sets].concat();
         let process = world.serve(&sets, &[("TRIPLINE_FAULT_FILE", fault.to_str().unwrap())]);
         let base = address(&process);
         open(&base, &World::key(), &payment("dry"));
@@ -60,7 +61,8 @@ impl Door {
         std::fs::write(self.world.path("fault"), words).unwrap();
         until(words, Duration::from_secs(60), || {
             let dry = payment("dry");
-            let told = ask(&self.client, &self.base, &World::key(), "?dry_run=true", &dry, Some(deadline_ms)).unwrap();
+            let told = ask(&self.client, &self.base, &World::key(), "?dry_run=true", &dry, Some(deadline_ms))
+                .unwrap();
             told.status == 200 && told.body["fallback"]["reason"] == *fallback
         });
     }
@@ -98,7 +100,8 @@ impl Door {
     fn metric(&self, name: &str) -> u64 {
         let url = format!("http://{}/metrics", self.base);
         let text = self.client.get(url).bearer_auth(World::key()).send().unwrap().text().unwrap();
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ').map(str::to_owned));
+        let line =
+            text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ').map(str::to_owned));
         line.unwrap_or_else(|| panic!("no {name}")).parse().unwrap()
     }
 
@@ -161,7 +164,8 @@ fn i2_i4_which_payment_is_which_is_told_while_the_store_is_slow() {
     // it is not known which of the two counts.
     let (first, short) = (payment("first"), 100);
     std::thread::scope(|scope| {
-        let slowly = scope.spawn(|| ask(&client(), &door.base, &World::key(), "", &first, Some(20_000)).unwrap());
+        let slowly =
+            scope.spawn(|| ask(&client(), &door.base, &World::key(), "", &first, Some(20_000)).unwrap());
         until("it is being decided", Duration::from_secs(15), || {
             let told = door.ask(&first, short);
             code(&told) == (409, "in_flight") || slowly.is_finished()
@@ -176,7 +180,8 @@ fn i2_i4_which_payment_is_which_is_told_while_the_store_is_slow() {
     assert_eq!(code(&door.ask(&other(&first), DEADLINE_MS)), (422, "conflict"));
     door.fault("", DEADLINE_MS, &Value::Null);
     until("all is applied", Duration::from_secs(60), || door.metric("tripline_rest_ahead") == 0);
-    let decisions: Vec<Decision> = read(Contract::Decision, &door.world.servers.read(&door.world.topic("decisions")));
+    let decisions: Vec<Decision> =
+        read(Contract::Decision, &door.world.servers.read(&door.world.topic("decisions")));
     let mut ids: Vec<_> = decisions.iter().map(|one| one.transaction_id.as_str()).collect();
     ids.sort_unstable();
     assert_eq!(ids, ["first", "known", "new"], "each once, and nothing of what was refused");
@@ -191,7 +196,9 @@ fn i2_i11_without_an_index_nothing_is_ahead_for_ever() {
     let mut door = Door::open("unindexed", &["decisions.index=false", "store.checkpoint_every=\"200ms\""]);
     let known = payment("known");
     door.over_the_topic(&known, None);
-    until("it is decided", Duration::from_secs(60), || door.metric("tripline_decisions_total{verdict=\"review\"}") == 1);
+    until("it is decided", Duration::from_secs(60), || {
+        door.metric("tripline_decisions_total{verdict=\"review\"}") == 1
+    });
     let again = door.ask(&known, DEADLINE_MS);
     assert_eq!(code(&again), (503, "unavailable"), "{again:?}");
     assert!(again.body["detail"].as_str().unwrap().contains("decisions.index"), "{again:?}");
@@ -225,8 +232,12 @@ fn what_is_asked_at_the_door_reaches_topics_lists_and_entities() {
     }
     let door = Door::open("reaches", &[]);
     // What is only tried is told like any other, misses nothing, and leaves no trace.
-    let tried = ask(&door.client, &door.base, &World::key(), "?dry_run=true", &payment("tried"), None).unwrap();
-    assert_eq!((tried.status, &tried.body["fallback"], &tried.body["recorded"]), (200, &Value::Null, &json!(false)));
+    let tried =
+        ask(&door.client, &door.base, &World::key(), "?dry_run=true", &payment("tried"), None).unwrap();
+    assert_eq!(
+        (tried.status, &tried.body["fallback"], &tried.body["recorded"]),
+        (200, &Value::Null, &json!(false))
+    );
     assert_eq!(door.decision("tried").0, 404);
 
     // A decision in a header that was not made here is passed over, and counted.
@@ -248,7 +259,13 @@ fn traces(door: &Door) {
     let post = |body: &Value| {
         let url = format!("http://{}/v1/score", door.base);
         let given = format!("00-{TRACE}-b7ad6b7169203331-00");
-        door.client.post(url).bearer_auth(World::key()).json(body).header("traceparent", given).send().unwrap()
+        door.client
+            .post(url)
+            .bearer_auth(World::key())
+            .json(body)
+            .header("traceparent", given)
+            .send()
+            .unwrap()
     };
     let answer = post(&payment("traced"));
     let onward = answer.headers()["traceparent"].to_str().unwrap().to_owned();
@@ -269,7 +286,8 @@ fn labels(door: &Door) {
     let (status, said) = tell(&door.client, &door.base, "POST", "/v1/labels", Some(&told), None).unwrap();
     assert_eq!(status, 200, "{said}");
     let labels: Vec<Value> = read(Contract::Label, &door.world.servers.read(&door.world.topic("labels")));
-    let labels: Vec<_> = labels.iter().map(|label| [&label["transaction_id"], &label["fraud"], &label["source"]]).collect();
+    let labels: Vec<_> =
+        labels.iter().map(|label| [&label["transaction_id"], &label["fraud"], &label["source"]]).collect();
     assert_eq!(labels, [[&json!("traced"), &json!(true), &json!("issuer")]]);
 }
 
@@ -289,12 +307,17 @@ fn lists_and_replay(door: &Door) {
     let mut next = payment("next");
     next["card_id"] = json!("card-traced");
     let told = door.ask(&next, DEADLINE_MS);
-    assert_eq!((&told.body["decision"], &told.body["lists"]), (&json!("decline"), &json!(["block/card"])), "{told:?}");
+    assert_eq!(
+        (&told.body["decision"], &told.body["lists"]),
+        (&json!("decline"), &json!(["block/card"])),
+        "{told:?}"
+    );
     let after = replay("traced");
     let fields: Vec<_> = after["differences"].as_array().unwrap().iter().map(|one| &one["field"]).collect();
     assert!(after["equal"] == false && fields.contains(&&json!("lists")), "{after}");
     until("both are applied", Duration::from_secs(60), || {
-        let entity = tell(&door.client, &door.base, "GET", "/v1/entities/card/card-traced", None, None).unwrap().1;
+        let entity =
+            tell(&door.client, &door.base, "GET", "/v1/entities/card/card-traced", None, None).unwrap().1;
         let payments: Vec<_> = entity["payments"].as_array().into_iter().flatten().collect();
         let ids: Vec<_> = payments.iter().map(|one| one["transaction_id"].as_str().unwrap()).collect();
         ids == ["next", "traced"] && entity["version"] == 2 && entity["features"]["card_countries"] == 1
@@ -311,7 +334,9 @@ fn whoever_is_inside_when_the_end_comes_has_an_answer() {
     let told: Vec<Told> = std::thread::scope(|scope| {
         let asks = (0..8).map(|n| {
             let (door, body) = (&door, payment(&format!("inside-{n}")));
-            scope.spawn(move || ask(&client(), &door.base, &World::key(), "", &body, Some(DEADLINE_MS)).expect("an answer"))
+            scope.spawn(move || {
+                ask(&client(), &door.base, &World::key(), "", &body, Some(DEADLINE_MS)).expect("an answer")
+            })
         });
         let asks: Vec<_> = asks.collect();
         // By then they are inside: they are there for as long as the features' part of their deadline.

@@ -75,12 +75,8 @@ async fn other_rules_rank_anew_what_is_not_resolved_and_nobody_is_disturbed() {
         assert_eq!((before.amount_minor, before.expected_loss_minor), (9_900, 1_200), "without a rate");
         queue.close().await;
 
-        let rules = Rules {
-            hold_weight: 1,
-            exchange: rates(&[("JPY", 0.5)]),
-            due_ms: 3_600_000,
-            ..Rules::default()
-        };
+        let rules =
+            Rules { hold_weight: 1, exchange: rates(&[("JPY", 0.5)]), due_ms: 3_600_000, ..Rules::default() };
         let queue = Queue::open(&url, rules.clone()).await.unwrap();
         assert_eq!(listed(&queue, ListOrder::Rank, Some(50)).await, ["yen", "held"]);
         assert_eq!(listed(&queue, ListOrder::Rank, None).await.len(), 50);

@@ -18,7 +18,7 @@ use arc_swap::ArcSwapOption;
 use queue::alert::Alert;
 use queue::{CHANGES_AT_ONCE, Change, EffectKind, Queue, Session, Token};
 use tokio::runtime::Handle;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use self::anchor::{Anchorer, Heads};
 use self::fault::bounded;
@@ -97,6 +97,7 @@ pub struct Desk {
     queue: ArcSwapOption<Queue>,
     changes: broadcast::Sender<Heard>,
     standing: Standing,
+    ended: watch::Sender<bool>,
 }
 
 impl Default for Desk {
@@ -105,11 +106,17 @@ impl Default for Desk {
             queue: ArcSwapOption::empty(),
             changes: broadcast::Sender::new(CHANGES),
             standing: Standing::default(),
+            ended: watch::Sender::new(false),
         }
     }
 }
 
 impl Desk {
+    /// Who is told what happens is told no more: the process ends, and would wait for them.
+    pub fn end(&self) {
+        self.ended.send_replace(true);
+    }
+
     /// The queue, once its database is open.
     ///
     /// # Errors

@@ -102,7 +102,8 @@ pub fn run(setup: Setup, runtime: &Runtime, extras: Extras) -> Result<Reporter, 
         beside.0.extend(work.start(desk, runtime.handle())?);
     }
     (extras.listening)(address, &reporter);
-    let page = runtime.spawn(http::serve(listener, entrance, sources(&reporter, &rest, desk), told(ended)));
+    let sources = sources(&reporter, &rest, desk.clone());
+    let page = runtime.spawn(http::serve(listener, entrance, sources, told(ended)));
     reporter.health.set(Part::Http, Standing::Ready);
     let models = watch_models(folder, Arc::clone(&live), Arc::clone(&stop), reporter.clone())?;
     let (line, mut line_ended) =
@@ -117,6 +118,9 @@ pub fn run(setup: Setup, runtime: &Runtime, extras: Extras) -> Result<Reporter, 
         };
         stop.store(true, Ordering::Relaxed);
         let drained = line_ended.await.context("the line ended without a word").and_then(|done| done);
+        if let Some(desk) = &desk {
+            desk.end();
+        }
         // The page answers to the last, and whoever is inside has his answer; nobody listens when its own end is why.
         if end.send(true).is_ok() && !page.is_finished() {
             // It ends by itself, within a bound.

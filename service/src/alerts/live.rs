@@ -127,6 +127,7 @@ struct Feed {
     changes: broadcast::Receiver<Heard>,
     news: broadcast::Receiver<String>,
     standing: watch::Receiver<Option<String>>,
+    ended: watch::Receiver<bool>,
     look: Option<Look>,
     /// Whose session it depends on, if it does.
     signed_in: Option<SignedIn>,
@@ -187,6 +188,7 @@ impl Feed {
             changes: office.desk.changes(),
             news,
             standing,
+            ended: office.desk.ended.subscribe(),
             look,
             signed_in,
             looks_at: now + LOOK_EVERY,
@@ -200,6 +202,7 @@ impl Feed {
         loop {
             tokio::select! {
                 () = sleep_until(self.ends_at) => return None,
+                _ = self.ended.wait_for(|ended| *ended) => return None,
                 () = sleep_until(self.looks_at) => {
                     self.looks_at = Instant::now() + LOOK_EVERY;
                     if let Some(signed_in) = &self.signed_in && !signed_in.still().await {
@@ -300,11 +303,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stream_ends_with_its_session_and_with_its_time() {
+    async fn a_stream_ends_with_its_session_its_time_and_the_process() {
         let world = World::new().await;
         let mut feed = world.feed().await;
         feed.looks_at = Instant::now();
-        let waits = tokio::time::timeout(Duration::from_millis(200), feed.next()).await;
+        let waits = tokio::time::timeout(Duration::from_secs(1), feed.next()).await;
         assert!(waits.is_err(), "she is signed in: there is nothing to tell");
         assert!(feed.looks_at > Instant::now(), "it has looked");
         // It looked, and renewed nothing: half an hour after she came the session is over.
@@ -314,6 +317,9 @@ mod tests {
         let mut feed = world.feed().await;
         feed.ends_at = Instant::now();
         assert!(feed.next().await.is_none());
+        let mut feed = world.feed().await;
+        world.office.desk.end();
+        assert!(feed.next().await.is_none(), "the process does not wait for who looks");
     }
 
     #[test]

@@ -373,7 +373,9 @@ impl Archiver {
     fn drain(&mut self) -> Result<(), ArchiverError> {
         let finished = self.parts.values_mut().map(|part| part.cutter.finish());
         let finished: Vec<_> = finished.collect::<Result<_, _>>()?;
-        finished.iter().flatten().try_for_each(|finished| self.put(finished))
+        finished.iter().flatten().try_for_each(|finished| self.put(finished))?;
+        self.store.tidy(&self.topic)?;
+        Ok(())
     }
 
     fn put(&mut self, finished: &Finished) -> Result<(), ArchiverError> {

@@ -1,5 +1,7 @@
 //! Who works an alert: claims with a lease, given one at a time, and what changes hands without a verdict.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use sqlx::Row;
 
@@ -14,6 +16,10 @@ const MOST_SNOOZE_MS: i64 = 30 * 86_400_000;
 
 /// Longest reason, characters.
 pub(crate) const TEXT: usize = 4_000;
+
+/// How often claim-next looks again where all that there is was locked, and after which time, each a little longer.
+const ROUNDS: u32 = 4;
+const PASSED_OVER: Duration = Duration::from_millis(10);
 
 /// What claim-next gives, the best of it first: `$1` is the person, `$3` the time, `$4` whether they lead.
 macro_rules! given_next {
@@ -82,6 +88,20 @@ impl Queue {
     /// # Errors
     /// See [`QueueError`].
     pub async fn claim_next(&self, seat: Seat<'_>, now_ms: i64) -> Result<Option<Alert>, QueueError> {
+        for round in 1..=ROUNDS {
+            if let Some(alert) = self.claimed(seat, now_ms).await? {
+                return Ok(Some(alert));
+            }
+            // Passed over is what somebody has locked for a moment, and what they do may come to nothing.
+            if self.peek_next(seat, None, now_ms).await?.is_none() {
+                break;
+            }
+            tokio::time::sleep(PASSED_OVER * round).await;
+        }
+        Ok(None)
+    }
+
+    async fn claimed(&self, seat: Seat<'_>, now_ms: i64) -> Result<Option<Alert>, QueueError> {
         let mut write = self.write().await?;
         let text = write.pick(CLAIM_NEXT[0], CLAIM_NEXT[1]);
         let row = sqlx::query(text)

@@ -183,12 +183,14 @@ impl Feed {
         let look = alert_id.map(|id| Look::begin(&office.looking, id, name));
         let mut standing = office.desk.standing().told();
         standing.mark_changed();
+        let mut ended = office.desk.ended.subscribe();
+        ended.mark_changed();
         let now = Instant::now();
         Self {
             changes: office.desk.changes(),
             news,
             standing,
-            ended: office.desk.ended.subscribe(),
+            ended,
             look,
             signed_in,
             looks_at: now + LOOK_EVERY,
@@ -202,7 +204,11 @@ impl Feed {
         loop {
             tokio::select! {
                 () = sleep_until(self.ends_at) => return None,
-                _ = self.ended.wait_for(|ended| *ended) => return None,
+                ended = self.ended.changed() => {
+                    if ended.is_err() || *self.ended.borrow() {
+                        return None;
+                    }
+                }
                 () = sleep_until(self.looks_at) => {
                     self.looks_at = Instant::now() + LOOK_EVERY;
                     if let Some(signed_in) = &self.signed_in && !signed_in.still().await {

@@ -178,7 +178,7 @@ fn i2_i4_which_payment_is_which_is_told_while_the_store_is_slow() {
         assert_eq!(code(&told), (200, "a decision"), "{told:?}");
     });
     assert_eq!(code(&door.ask(&other(&first), DEADLINE_MS)), (422, "conflict"));
-    door.fault("", DEADLINE_MS, &Value::Null);
+    door.fault("", DEADLINE_MS, &json!("no_model"));
     until("all is applied", Duration::from_secs(60), || door.metric("tripline_rest_ahead") == 0);
     let decisions: Vec<Decision> =
         read(Contract::Decision, &door.world.servers.read(&door.world.topic("decisions")));
@@ -205,7 +205,7 @@ fn i2_i11_without_an_index_nothing_is_ahead_for_ever() {
     assert_eq!(code(&door.ask(&other(&known), DEADLINE_MS)), (422, "conflict"));
     door.fault("store=slow", SHORT_MS, &json!("features_unavailable"));
     assert_eq!(code(&door.ask(&other(&known), SHORT_MS)), (422, "conflict"), "by the ids of late");
-    door.fault("", DEADLINE_MS, &Value::Null);
+    door.fault("", DEADLINE_MS, &json!("no_model"));
 
     // After a restart neither they nor an index can tell. The stream can: its decision stands, the caller's record is a
     // dead letter where somebody sees it, and it is ahead of nobody.
@@ -217,7 +217,7 @@ fn i2_i11_without_an_index_nothing_is_ahead_for_ever() {
     door.fault("store=slow", SHORT_MS, &json!("features_unavailable"));
     let told = door.ask(&other(&known), SHORT_MS);
     assert_eq!((code(&told), &told.body["replayed"]), ((200, "a decision"), &json!(false)));
-    door.fault("", DEADLINE_MS, &Value::Null);
+    door.fault("", DEADLINE_MS, &json!("no_model"));
     until("nothing is ahead", Duration::from_secs(60), || door.metric("tripline_rest_ahead") == 0);
     let letters: Vec<DeadLetter> =
         read(Contract::DeadLetter, &door.world.servers.read(&door.world.topic("dead-letters")));
@@ -234,10 +234,8 @@ fn what_is_asked_at_the_door_reaches_topics_lists_and_entities() {
     // What is only tried is told like any other, misses nothing, and leaves no trace.
     let tried =
         ask(&door.client, &door.base, &World::key(), "?dry_run=true", &payment("tried"), None).unwrap();
-    assert_eq!(
-        (tried.status, &tried.body["fallback"], &tried.body["recorded"]),
-        (200, &Value::Null, &json!(false))
-    );
+    let missed = &tried.body["fallback"]["reason"];
+    assert_eq!((tried.status, missed, &tried.body["recorded"]), (200, &json!("no_model"), &json!(false)));
     assert_eq!(door.decision("tried").0, 404);
 
     // A decision in a header that was not made here is passed over, and counted.
@@ -315,13 +313,15 @@ fn lists_and_replay(door: &Door) {
     let after = replay("traced");
     let fields: Vec<_> = after["differences"].as_array().unwrap().iter().map(|one| &one["field"]).collect();
     assert!(after["equal"] == false && fields.contains(&&json!("lists")), "{after}");
-    until("both are applied", Duration::from_secs(60), || {
-        let entity =
-            tell(&door.client, &door.base, "GET", "/v1/entities/card/card-traced", None, None).unwrap().1;
-        let payments: Vec<_> = entity["payments"].as_array().into_iter().flatten().collect();
-        let ids: Vec<_> = payments.iter().map(|one| one["transaction_id"].as_str().unwrap()).collect();
-        ids == ["next", "traced"] && entity["version"] == 2 && entity["features"]["card_countries"] == 1
+    // Two payments and a label.
+    let mut entity = Value::Null;
+    until("all of it is applied", Duration::from_secs(60), || {
+        let path = "/v1/entities/card/card-traced";
+        entity = tell(&door.client, &door.base, "GET", path, None, None).unwrap().1;
+        entity["version"] == 3 && entity["payments"].as_array().is_some_and(|payments| payments.len() == 2)
     });
+    let ids = [0, 1].map(|place| entity["payments"][place]["transaction_id"].as_str().unwrap());
+    assert_eq!((ids, &entity["features"]["card_countries"]), (["next", "traced"], &json!(1)), "{entity}");
 }
 
 #[test]

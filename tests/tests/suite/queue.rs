@@ -321,11 +321,20 @@ fn the_pages_in_a_browser() {
     // What is late is decided by the policy's fallback, which may raise no alert: nothing is late here.
     let in_time = "rest.deadline=\"5s\"";
     let (world, _process, base) = serve("queue-pages", &[in_time]);
-    let (short_world, _short, short) = serve("queue-short", &[in_time, "queue.lease=\"15s\""]);
+    let (short_world, _short, short) = serve(
+        "queue-short",
+        &[
+            in_time,
+            "queue.lease=\"15s\"",
+            "queue.second_person_minor=100000000",
+            "queue.second_person_bulk=3",
+        ],
+    );
     let (analyst, lead) = (account(&world, "analyst", &[]), account(&world, "lead", &[]));
     account(&short_world, "analyst", &[]);
     account(&short_world, "lead", &[]);
     let knobs = json!({ "base": format!("http://{base}"), "analyst": analyst, "second": lead, "score": score(&base),
-        "short": { "base": format!("http://{short}"), "score": score(&short), "lease_ms": 15_000 } });
+        "short": { "base": format!("http://{short}"), "score": score(&short), "lease_ms": 15_000,
+                   "second_minor": 100_000_000, "second_bulk": 3 } });
     browser("queue", &knobs, &[]);
 }

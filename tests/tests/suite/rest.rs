@@ -422,7 +422,7 @@ fn i16_a_full_door_says_so_to_anybody_before_it_looks_at_keys() {
     let world = crate::queue::world("full");
     let fault = world.path("fault");
     let slow_store = [("TRIPLINE_FAULT_FILE", fault.to_str().unwrap())];
-    // So long a body that does not come holds its place.
+    // So long one may be in sending its body.
     let sets = ["rest.in_flight=1", "rest.waiting=0", "rest.max_deadline=\"60s\""];
     let mut process = world.serve(&sets, &slow_store);
     let base = address(&process);
@@ -435,23 +435,15 @@ fn i16_a_full_door_says_so_to_anybody_before_it_looks_at_keys() {
         (status, answer.json::<Value>().unwrap()["code"].as_str().unwrap().to_owned(), retry)
     };
     assert_eq!(stranger(), (401, "unauthenticated".to_owned(), None));
-    // The only place is held by one whose body does not come.
+    // One whose body does not come holds no place.
     let slow = began(&base, 100, "{");
-    let full = (503, "overloaded".to_owned(), Some("1".to_owned()));
-    until("the door is full", Duration::from_secs(30), || stranger() == full);
-    let metrics = client
-        .get(format!("http://{base}/metrics"))
-        .bearer_auth(World::key())
-        .send()
-        .unwrap()
-        .text()
-        .unwrap();
-    let counted = metrics.lines().find(|line| line.contains("outcome=\"overloaded\"")).unwrap();
-    assert!(!counted.ends_with(" 0"), "{counted}");
+    let told =
+        ask(&client, &base, &World::key(), "", &crate::openapi::payment("behind"), Some(30_000)).unwrap();
+    assert_eq!(told.status, 200, "{told:?}");
     drop(slow);
+    let full = (503, "overloaded".to_owned(), Some("1".to_owned()));
     // Who failed often is told to wait: he came as far as the keys all the same.
     let comes_in = || [401, 429].contains(&stranger().0);
-    until("there is room again", Duration::from_secs(60), comes_in);
     // Who hangs up is worked at all the same, and has his place until then. The store takes a second; one of these is
     // seen in time on a busy machine too.
     std::fs::write(&fault, "store=slow").unwrap();
@@ -471,6 +463,10 @@ fn i16_a_full_door_says_so_to_anybody_before_it_looks_at_keys() {
         is_full
     };
     assert!((0..12).any(is_full_behind));
+    let metrics = client.get(format!("http://{base}/metrics")).bearer_auth(World::key()).send().unwrap();
+    let metrics = metrics.text().unwrap();
+    let counted = metrics.lines().find(|line| line.contains("outcome=\"overloaded\"")).unwrap();
+    assert!(!counted.ends_with(" 0"), "{counted}");
     process.signal("TERM");
     assert!(process.wait(ENDS_WITHIN).success(), "{}", process.log_tail());
 }

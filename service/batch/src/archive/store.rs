@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -31,6 +31,8 @@ pub enum Put {
 #[derive(Debug)]
 pub struct ArchiveStore {
     store: Arc<dyn ObjectStore>,
+    /// Where it is a folder.
+    folder: Option<PathBuf>,
     runtime: Runtime,
     /// Files of each topic as they were listed first, for one who reads while more come.
     listed: Option<Mutex<HashMap<String, Vec<Place>>>>,
@@ -44,6 +46,7 @@ impl ArchiveStore {
     /// When the address leads nowhere.
     pub fn open(address: &str) -> Result<Self, ArchiveError> {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let mut folder = None;
         let store: Arc<dyn ObjectStore> = match address.strip_prefix("s3://") {
             Some(rest) => {
                 // An error: the process has one already.
@@ -57,12 +60,13 @@ impl ArchiveStore {
                 Arc::new(PrefixStore::new(store, ObjectPath::from(prefix)))
             }
             None => {
-                let folder = Path::new(address.strip_prefix("file://").unwrap_or(address));
-                std::fs::create_dir_all(folder)?;
-                Arc::new(LocalFileSystem::new_with_prefix(folder)?.with_automatic_cleanup(true))
+                let path = Path::new(address.strip_prefix("file://").unwrap_or(address));
+                std::fs::create_dir_all(path)?;
+                folder = Some(path.to_owned());
+                Arc::new(LocalFileSystem::new_with_prefix(path)?.with_automatic_cleanup(true))
             }
         };
-        Ok(Self { store, runtime, listed: None })
+        Ok(Self { store, folder, runtime, listed: None })
     }
 
     /// The same, and each topic stays as it is when it is looked at first.
@@ -95,6 +99,34 @@ impl ArchiveStore {
         let prefix = ObjectPath::from(prefix);
         let listed = self.runtime.block_on(self.store.list(Some(&prefix)).try_collect::<Vec<_>>())?;
         Ok(listed.into_iter().map(|meta| meta.location.to_string()).collect())
+    }
+
+    /// Removes what a kill left of files that were put again since: in a folder a file is written beside its place, as
+    /// `NAME#1`, and then moved there. Gives how many there were.
+    ///
+    /// # Errors
+    /// When the folder cannot be read, or one of them not removed.
+    pub fn tidy(&self, topic: &str) -> Result<usize, ArchiveError> {
+        let Some(folder) =
+            self.folder.as_ref().map(|folder| folder.join(topic)).filter(|folder| folder.exists())
+        else {
+            return Ok(0);
+        };
+        let (mut folders, mut removed) = (vec![folder], 0);
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder)? {
+                let path = entry?.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if let Some(place) = half_written(&path)
+                    && place.exists()
+                {
+                    std::fs::remove_file(&path)?;
+                    removed += 1;
+                }
+            }
+        }
+        Ok(removed)
     }
 
     /// A file; `None` when there is none.
@@ -219,4 +251,30 @@ impl ArchiveStore {
 /// The files among these paths.
 pub(super) fn places_of(paths: &[String]) -> Vec<Place> {
     paths.iter().filter_map(|path| Place::parse(path)).collect()
+}
+
+/// Where a file was to be that was not written to its end, by its name.
+fn half_written(path: &Path) -> Option<PathBuf> {
+    let (name, number) = path.file_name()?.to_str()?.rsplit_once('#')?;
+    number.parse::<u32>().ok().map(|_| path.with_file_name(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_kill_left_goes_once_the_file_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let day = folder.path().join("payments/dt=2026-01-01");
+        std::fs::create_dir_all(&day).unwrap();
+        let write = |name: &str| std::fs::write(day.join(name), b"x").unwrap();
+        ["a.parquet", "a.parquet#1", "b.parquet#12", "c#d"].into_iter().for_each(write);
+        let store = ArchiveStore::open(&folder.path().display().to_string()).unwrap();
+        assert_eq!((store.tidy("payments").unwrap(), store.tidy("labels").unwrap()), (1, 0));
+        write("b.parquet");
+        assert_eq!(store.tidy("payments").unwrap(), 1);
+        let left = std::fs::read_dir(&day).unwrap().count();
+        assert_eq!(left, 3, "what is no half of a file stays");
+    }
 }

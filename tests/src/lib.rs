@@ -23,3 +23,4 @@ pub mod postgres;
 pub mod process;
 pub mod raw;
 pub mod servers;
+pub mod small;

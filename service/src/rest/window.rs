@@ -182,3 +182,38 @@ impl ProducerContext for Acks {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_producer_that_failed_for_good_is_followed_by_another() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("payments", 1, 1).unwrap();
+        let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
+        cluster.request_errors(RDKafkaApiKey::InitProducerId, &[refused]);
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", cluster.bootstrap_servers()).set("enable.idempotence", "true");
+        let window = Window::new(&config).unwrap();
+        let letter = || Letter {
+            topic: "payments".into(),
+            key: None,
+            value: b"v".to_vec(),
+            headers: OwnedHeaders::new(),
+        };
+        let mut dropped = 0;
+        loop {
+            let told = tokio::time::timeout(Duration::from_secs(60), window.send(letter())).await;
+            match told.expect("each is told, sent or not") {
+                Ok(()) => break,
+                Err(_) => dropped += 1,
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert!(dropped > 0, "the first was not to be had");
+    }
+}

@@ -348,3 +348,72 @@ fn whoever_is_inside_when_the_end_comes_has_an_answer() {
     let Door { mut process, .. } = door;
     assert!(process.wait(ENDS_WITHIN).success(), "{}", process.log_tail());
 }
+
+/// A request for a decision whose body has begun.
+fn began(base: &str, length: usize, body: &str) -> std::net::TcpStream {
+    let mut stream = std::net::TcpStream::connect(base).unwrap();
+    let request = format!(
+        "POST /v1/score HTTP/1.1\r\nhost: {base}\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
+         tripline-deadline-ms: 3000\r\ncontent-length: {length}\r\n\r\n{body}",
+        World::key()
+    );
+    std::io::Write::write_all(&mut stream, request.as_bytes()).unwrap();
+    stream
+}
+
+#[test]
+fn i16_a_full_door_says_so_to_anybody_before_it_looks_at_keys() {
+    if crate::fast() {
+        return;
+    }
+    let world = crate::queue::world("full");
+    let fault = world.path("fault");
+    let slow_store = [("TRIPLINE_FAULT_FILE", fault.to_str().unwrap())];
+    // So long one may be in sending its body.
+    let sets = ["rest.in_flight=1", "rest.waiting=0", "rest.max_deadline=\"60s\""];
+    let mut process = world.serve(&sets, &slow_store);
+    let base = address(&process);
+    open(&base, &World::key(), &crate::openapi::payment("dry"));
+    let client = client();
+    let stranger = || {
+        let answer = client.post(format!("http://{base}/v1/score")).body("{}").send().unwrap();
+        let retry = answer.headers().get("retry-after").map(|value| value.to_str().unwrap().to_owned());
+        let status = answer.status().as_u16();
+        (status, answer.json::<Value>().unwrap()["code"].as_str().unwrap().to_owned(), retry)
+    };
+    assert_eq!(stranger(), (401, "unauthenticated".to_owned(), None));
+    // One whose body does not come holds no place.
+    let slow = began(&base, 100, "{");
+    let told =
+        ask(&client, &base, &World::key(), "", &crate::openapi::payment("behind"), Some(30_000)).unwrap();
+    assert_eq!(told.status, 200, "{told:?}");
+    drop(slow);
+    let full = (503, "overloaded".to_owned(), Some("1".to_owned()));
+    // Who failed often is told to wait: he came as far as the keys all the same.
+    let comes_in = || [401, 429].contains(&stranger().0);
+    // Who hangs up is worked at all the same, and has his place until then. The store takes a second; one of these is
+    // seen in time on a busy machine too.
+    std::fs::write(&fault, "store=slow").unwrap();
+    until("the store is slow", Duration::from_secs(60), || {
+        let dry = crate::openapi::payment("dry");
+        let told = ask(&client, &base, &World::key(), "?dry_run=true", &dry, Some(SHORT_MS));
+        told.is_some_and(|told| told.body["fallback"]["reason"] == "features_unavailable")
+    });
+    let is_full_behind = |id: usize| {
+        let body = crate::openapi::payment(&format!("hung-up-{id}")).to_string();
+        let caller = began(&base, body.len(), &body);
+        std::thread::sleep(Duration::from_millis(40));
+        drop(caller);
+        std::thread::sleep(Duration::from_millis(20));
+        let is_full = stranger() == full;
+        until("there is room again", Duration::from_secs(60), comes_in);
+        is_full
+    };
+    assert!((0..12).any(is_full_behind));
+    let metrics = client.get(format!("http://{base}/metrics")).bearer_auth(World::key()).send().unwrap();
+    let metrics = metrics.text().unwrap();
+    let counted = metrics.lines().find(|line| line.contains("outcome=\"overloaded\"")).unwrap();
+    assert!(!counted.ends_with(" 0"), "{counted}");
+    process.signal("TERM");
+    assert!(process.wait(ENDS_WITHIN).success(), "{}", process.log_tail());
+}

@@ -1,10 +1,7 @@
 //! The queue's database stopped, locked and full: payments are decided all the same, their alerts wait in the topic and
 //! arrive afterwards, once; pages, API, health and metrics say so; nothing is told to be saved that was not.
 
-use std::io::Write;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
-use std::process::Command;
 use std::time::Duration;
 
 use harness::caller::{address, ask, client, open};
@@ -13,6 +10,7 @@ use harness::kafka::World;
 use harness::postgres::{Postgres, query};
 use harness::process::{ENDS_WITHIN, Process, until};
 use harness::servers::Servers;
+use harness::small::Small;
 use reqwest::blocking::{Client, Response};
 use serde_json::{Value, json};
 
@@ -213,50 +211,17 @@ fn postgres_locked() {
     desk.after();
 }
 
-/// A file system of 48 MiB for a database, on a machine where one may be mounted.
-struct Small(PathBuf);
-
-impl Small {
-    fn mount(own: &Postgres) -> Option<Small> {
-        let folder = own.dir.join("small");
-        std::fs::create_dir(&folder).unwrap();
-        let mount =
-            Command::new("mount").args(["-t", "tmpfs", "-o", "size=48m", "small"]).arg(&folder).output();
-        if !mount.is_ok_and(|done| done.status.success()) {
-            return None;
-        }
-        let server = own.dir.join("postgres/data").metadata().unwrap();
-        std::os::unix::fs::chown(&folder, Some(server.uid()), Some(server.gid())).unwrap();
-        Some(Small(folder))
-    }
-
-    fn fill(&self) {
-        let mut file = std::fs::File::create(self.0.join("junk")).unwrap();
-        let full = loop {
-            if let Err(error) = file.write_all(&[0; 4_096]) {
-                break error;
-            }
-        };
-        assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        // Its server may have it open still.
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
-
 #[test]
 fn postgres_full() {
     if crate::fast() {
         return;
     }
     let own = Postgres::start();
-    let Some(small) = Small::mount(&own) else {
+    let Some(small) = Small::mount(own.dir.join("small")) else {
         return println!("left out: a full Postgres, since no file system can be mounted here");
     };
+    let server = own.dir.join("postgres/data").metadata().unwrap();
+    std::os::unix::fs::chown(&small.0, Some(server.uid()), Some(server.gid())).unwrap();
     let folder = small.0.display();
     query(&own.url, &format!("create tablespace small location '{folder}'"));
     query(&own.url, "create database small tablespace small");
@@ -264,7 +229,7 @@ fn postgres_full() {
     let desk = Desk::open("queue-full-postgres", &[&format!("queue.url=\"{url}\"")]);
     small.fill();
     desk.during("No space left", true);
-    std::fs::remove_file(small.0.join("junk")).unwrap();
+    small.clear();
     desk.after();
     own.stop("TERM");
 }

@@ -10,7 +10,7 @@
 //! wherever it meets it. The lock is held for a few hash look-ups, never across I/O or a model.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use feature_store::enricher::Ahead;
@@ -40,6 +40,8 @@ pub enum Stage {
         made: Arc<Made>,
         /// Whether the brokers acknowledged its record.
         recorded: bool,
+        /// Whether a kill would not undo it: it is recorded, or kept on the disk.
+        safe: bool,
     },
     /// It is not decided here.
     Left(Left),
@@ -101,13 +103,21 @@ struct Book {
 }
 
 /// The table. See the module.
-#[derive(Default)]
 pub struct Accepted {
     book: Mutex<Book>,
     /// Entries that the stream has not applied.
     open: AtomicUsize,
+    /// Newest event time of the slowest partition, milliseconds: what is further back than lateness allows is late.
+    slowest_ms: AtomicI64,
     /// What the stream applied of late.
     recent: Recent,
+}
+
+impl Default for Accepted {
+    fn default() -> Self {
+        let (book, open, recent) = Default::default();
+        Self { book, open, slowest_ms: AtomicI64::new(i64::MIN), recent }
+    }
 }
 
 impl Accepted {
@@ -141,12 +151,25 @@ impl Accepted {
     }
 
     /// Counts a payment that was begun from now on, and says who is ahead of it. The second time it only says that.
-    pub fn join(&self, payment: &Payment) -> Ahead {
+    /// A look that is late does not count the next one with the same id.
+    pub fn join(&self, payment: &Arc<Payment>) -> Ahead {
         let key = TransactionKey::of(&payment.transaction_id);
         let mut book = self.book();
         let ahead = book.ahead_of(payment);
-        book.list(key);
+        if book.entries.get(&key).is_some_and(|entry| Arc::ptr_eq(&entry.payment, payment)) {
+            book.list(key);
+        }
         ahead
+    }
+
+    /// The stream's event time has come so far on its slowest partition, under the lock of its state.
+    pub fn is_at(&self, slowest_ms: Option<i64>) {
+        self.slowest_ms.store(slowest_ms.unwrap_or(i64::MIN), Ordering::Release);
+    }
+
+    /// How far that is, milliseconds.
+    pub fn slowest_ms(&self) -> i64 {
+        self.slowest_ms.load(Ordering::Acquire)
     }
 
     /// Ends a payment that was begun with its decision. `false` when the stream was first.
@@ -173,7 +196,7 @@ impl Accepted {
         let book = self.book();
         let entry = book.entries.get(book.decided.get(decision_id)?)?;
         match &*entry.stage.borrow() {
-            Stage::Decided { made, recorded } => Some((Arc::clone(made), *recorded)),
+            Stage::Decided { made, recorded, .. } => Some((Arc::clone(made), *recorded)),
             _ => None,
         }
     }
@@ -185,10 +208,23 @@ impl Accepted {
 
     /// The brokers have a payment's record.
     pub fn recorded(&self, payment: &Payment) {
+        self.marked(payment, |recorded, safe| (*recorded, *safe) = (true, true));
+    }
+
+    /// It is kept on the disk until they have.
+    pub fn kept(&self, payment: &Payment) {
+        self.marked(payment, |_, safe| *safe = true);
+    }
+
+    fn marked(&self, payment: &Payment, mark: impl FnOnce(&mut bool, &mut bool)) {
         let book = self.book();
         if let Some(entry) = book.entries.get(&TransactionKey::of(&payment.transaction_id)) {
             entry.stage.send_if_modified(|stage| match stage {
-                Stage::Decided { recorded, .. } => !std::mem::replace(recorded, true),
+                Stage::Decided { recorded, safe, .. } => {
+                    let before = (*recorded, *safe);
+                    mark(recorded, safe);
+                    before != (*recorded, *safe)
+                }
                 _ => false,
             });
         }
@@ -207,7 +243,7 @@ impl Accepted {
     }
 
     /// The stream refused a payment's record, or there will be none: it is ahead of others no more.
-    pub fn refused(&self, payment: &Payment) {
+    pub fn refused(&self, payment: &Payment, why: Left) {
         if self.open() == 0 {
             return;
         }
@@ -215,7 +251,7 @@ impl Accepted {
         let mut book = self.book();
         let is_it = |entry: &Entry| !entry.applied && entry.payment.content == payment.content;
         if book.entries.get(&key).is_some_and(is_it) {
-            self.end(&mut book, key, Left::Conflict);
+            self.end(&mut book, key, why);
         }
     }
 
@@ -229,9 +265,9 @@ impl Accepted {
 
     /// Takes in a payment that was decided before a restart and perhaps never came to the topic.
     pub fn restore(&self, payment: Arc<Payment>, made: Arc<Made>) {
-        if matches!(self.begin(&payment), Begin::New) {
-            // Just begun: nobody was before.
-            let _ = self.decide(&payment, made);
+        // Just begun: nobody was before.
+        if matches!(self.begin(&payment), Begin::New) && self.decide(&payment, made) {
+            self.kept(&payment);
         }
     }
 
@@ -250,9 +286,20 @@ impl Accepted {
 
     /// The stream has met a payment that it knows from before. One that was decided is not ahead of others any more.
     pub fn met_again(&self, payment: &Payment) {
-        let decided = |stage: &watch::Receiver<Stage>| matches!(*stage.borrow(), Stage::Decided { .. });
-        if self.open() > 0 && self.waits(payment).as_ref().is_some_and(decided) {
+        if self.open() == 0 {
+            return;
+        }
+        let key = TransactionKey::of(&payment.transaction_id);
+        let mut book = self.book();
+        let decided =
+            |entry: &&Entry| !entry.applied && matches!(*entry.stage.borrow(), Stage::Decided { .. });
+        let Some(entry) = book.entries.get(&key).filter(decided) else { return };
+        if entry.payment.content == payment.content {
+            drop(book);
             self.applied(payment);
+        } else {
+            // Decided while nobody could tell that its id was taken: the stream's payment is the one with this id.
+            self.end(&mut book, key, Left::Known(payment.content));
         }
     }
 
@@ -303,7 +350,7 @@ impl Book {
     fn decide(&mut self, key: TransactionKey, made: Arc<Made>, recorded: bool) {
         if let Some(entry) = self.entries.get(&key) {
             self.decided.insert(made.decision.decision_id.clone(), key);
-            entry.stage.send_replace(Stage::Decided { made, recorded });
+            entry.stage.send_replace(Stage::Decided { made, recorded, safe: recorded });
         }
     }
 

@@ -259,6 +259,7 @@ impl Archiver {
     /// Goes on behind what is archived.
     fn begin(&mut self, ends: &BTreeMap<i32, Retained>) -> Result<(), ArchiverError> {
         let archived = self.trying(|own| own.store.adopt(&own.topic))?;
+        self.tidy();
         let before = self.trying(|own| own.store.progress(&own.topic))?.unwrap_or_default();
         let mut from = BTreeMap::new();
         for (partition, Retained { first, next }) in ends {
@@ -374,8 +375,14 @@ impl Archiver {
         let finished = self.parts.values_mut().map(|part| part.cutter.finish());
         let finished: Vec<_> = finished.collect::<Result<_, _>>()?;
         finished.iter().flatten().try_for_each(|finished| self.put(finished))?;
-        self.store.tidy(&self.topic)?;
+        self.tidy();
         Ok(())
+    }
+
+    fn tidy(&self) {
+        if let Err(error) = self.store.tidy(&self.topic) {
+            tracing::warn!(%error, topic = self.topic, "what a kill left of files is still there");
+        }
     }
 
     fn put(&mut self, finished: &Finished) -> Result<(), ArchiverError> {

@@ -80,7 +80,17 @@ impl<S: SchemaSource> Indexer<S> {
         let reader = Reader::new(&kafka, &kafka.outputs[0], "index", Arc::clone(&progress), HURRIED)
             .map_err(|e| IndexerError::Kafka(e.to_string()))?;
         let texts = Texts::new(source);
+        // Also by an error or a panic: what waits for it must not believe in it any more.
+        let _ended = Ends(Arc::clone(&progress));
         Running { index, reader, texts, clock, progress, stop, assigned: 0, unreadable: false }.turn()
+    }
+}
+
+struct Ends(Arc<Progress>);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.end();
     }
 }
 

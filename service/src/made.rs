@@ -39,11 +39,11 @@ pub struct Made {
     pub alert_rule: Option<Name>,
 }
 
-/// The key of the seal, and the one before it, which still opens.
+/// The key of the seal, and those before it, which still open.
 #[derive(Clone)]
 pub struct Seal {
     current: Hmac<Sha256>,
-    before: Option<Hmac<Sha256>>,
+    before: Vec<Hmac<Sha256>>,
 }
 
 impl std::fmt::Debug for Seal {
@@ -55,13 +55,14 @@ impl std::fmt::Debug for Seal {
 impl Seal {
     /// A seal with this key, of any length.
     pub fn new(key: &[u8]) -> Option<Self> {
-        Some(Self { current: Hmac::new_from_slice(key).ok()?, before: None })
+        Some(Self { current: Hmac::new_from_slice(key).ok()?, before: Vec::new() })
     }
 
     /// The same, which opens what was sealed with another key too: while one is exchanged for the other.
     #[must_use]
-    pub fn after(self, before: &[u8]) -> Self {
-        Self { before: Hmac::new_from_slice(before).ok(), ..self }
+    pub fn after(mut self, before: &[u8]) -> Self {
+        self.before.extend(Hmac::new_from_slice(before).ok());
+        self
     }
 
     /// The header for a decision on the payment whose record has this value; `None` for one that is too large.

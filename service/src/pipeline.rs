@@ -22,7 +22,7 @@ use schemas::reject::{Reject, RejectCode};
 use schemas::time::DurationMs;
 use schemas::value::FeatureValue;
 
-use crate::accepted::{Accepted, Taken};
+use crate::accepted::{Accepted, Left, Taken};
 use crate::clock::Clock;
 use crate::judge::{self, Case, Judge, Written};
 use crate::made::Made;
@@ -225,6 +225,7 @@ impl Pipeline {
             };
             batch.items.push(EnrichedItem { offset, schema_id, arrived_us, outcome });
         }
+        self.accepted.is_at(enricher.newest().values().min().copied());
         Ok(batch)
     }
 
@@ -276,7 +277,7 @@ impl Pipeline {
             }
             Applied::Conflict => {
                 // One that was decided for a caller while nobody could tell that its id was taken.
-                self.accepted.refused(&payment);
+                self.accepted.refused(&payment, Left::Conflict);
                 dead(RejectCode::Conflict, CONFLICT.to_owned())
             }
             Applied::Late => dead(RejectCode::Late, LATE.to_owned()),

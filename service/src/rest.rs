@@ -67,6 +67,10 @@ use schema::BodySchema;
 pub struct RestLimits {
     /// How far a payment may lie in the future.
     pub skew: DurationMs,
+    /// How far behind the stream.
+    pub lateness: DurationMs,
+    /// Largest record of one, bytes.
+    pub record: usize,
     /// The state is stale when the line stood well so long ago.
     pub stale_after: Duration,
     /// Most payments that wait for the brokers.
@@ -113,8 +117,10 @@ pub struct Rest {
     reader: ClientConfig,
     /// Who may read one now.
     readers: Semaphore,
-    /// Batches that may be inside.
+    /// Batches that may be worked at.
     batches: Semaphore,
+    /// Batches that may be read.
+    reading: Semaphore,
     transactions: String,
     clock: Arc<dyn Clock + Sync>,
     limits: RestLimits,

@@ -9,8 +9,8 @@ use std::sync::{Mutex, PoisonError};
 use feature_store::identity::TransactionKey;
 use schemas::payment::ContentHash;
 
-/// Ids kept: some five megabytes, and many times what the index is behind.
-pub(super) const MOST: usize = 1 << 16;
+/// Ids kept: some fifteen megabytes, and many times what the index is behind.
+pub(super) const MOST: usize = 1 << 18;
 
 #[derive(Default)]
 pub(super) struct Recent(Mutex<Ids>);

@@ -46,7 +46,9 @@ fn i4_one_is_decided_once_and_the_others_wait_for_it() {
     );
     assert!(matches!(*waiting.borrow(), Stage::Deciding));
     assert!(accepted.decide(&first, Arc::new(made("a"))));
-    assert!(matches!(*waiting.borrow(), Stage::Decided { recorded: false, .. }));
+    assert!(matches!(*waiting.borrow(), Stage::Decided { recorded: false, safe: false, .. }));
+    accepted.kept(&first);
+    assert!(matches!(*waiting.borrow(), Stage::Decided { recorded: false, safe: true, .. }));
     accepted.recorded(&first);
     assert!(matches!(*waiting.borrow(), Stage::Decided { recorded: true, .. }));
     // The stream takes it over as it stands, once.
@@ -87,7 +89,9 @@ fn i11_the_stream_is_first_and_who_waits_is_told() {
     assert_eq!(accepted.applied(&one), Taken::Overtook);
     assert!(!accepted.decide(&one, Arc::new(made("late"))), "the stream was first");
     accepted.overtaken("a", made("a"));
-    let Stage::Decided { made, recorded: true } = waiting.borrow().clone() else { panic!("not told") };
+    let Stage::Decided { made, recorded: true, safe: true } = waiting.borrow().clone() else {
+        panic!("not told")
+    };
     assert_eq!(made.decision.transaction_id, "a");
 }
 
@@ -132,12 +136,38 @@ fn i4_what_the_stream_refuses_is_ahead_of_nobody_any_more() {
     let (one, next) = (payment("a", "c", 1), payment("b", "c", 1));
     assert!(matches!(accepted.begin(&one), Begin::New));
     assert!(accepted.decide(&one, Arc::new(made("a"))));
-    accepted.refused(&payment("a", "c", 2));
+    accepted.refused(&payment("a", "c", 2), Left::Conflict);
     assert_eq!(ids(&accepted.ahead(&next))[0], ["a"], "another payment's record says nothing of it");
     assert!(accepted.find("dec_a").is_some_and(|(_, recorded)| !recorded));
-    accepted.refused(&one);
+    accepted.refused(&one, Left::Conflict);
     assert_eq!((ids(&accepted.ahead(&next))[0].len(), accepted.open()), (0, 0));
     assert!(accepted.find("dec_a").is_none() && accepted.book().decided.is_empty());
+}
+
+#[test]
+fn i4_a_known_payment_that_is_met_again_takes_over_no_other_ones_decision() {
+    let accepted = Accepted::default();
+    let (known, other) = (payment("a", "c", 1), payment("a", "c", 2));
+    assert!(matches!(accepted.begin(&other), Begin::New));
+    let waiting = accepted.waits(&other).unwrap();
+    assert!(accepted.decide(&other, Arc::new(made("a"))));
+    accepted.met_again(&known);
+    assert!(matches!(*waiting.borrow(), Stage::Left(Left::Known(ContentHash(1)))));
+    assert!(accepted.open() == 0 && accepted.find("dec_a").is_none());
+    // One of its own is applied with it.
+    assert!(matches!(accepted.begin(&known), Begin::New) && accepted.decide(&known, Arc::new(made("a"))));
+    accepted.met_again(&known);
+    assert!(accepted.open() == 0 && accepted.find("dec_a").is_some());
+}
+
+#[test]
+fn a_look_that_is_late_counts_nobody_else() {
+    let accepted = Accepted::default();
+    let (gone, next) = (payment("a", "c", 1), payment("a", "c", 1));
+    assert!(matches!(accepted.begin(&gone), Begin::New) && accepted.leave(&gone, Left::Unknown));
+    assert!(matches!(accepted.begin(&next), Begin::New));
+    accepted.join(&gone);
+    assert!(accepted.leave(&next, Left::Late) && accepted.open() == 0);
 }
 
 #[test]

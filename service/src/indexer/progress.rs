@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -15,13 +16,20 @@ pub struct Progress {
     ends: Mutex<BTreeMap<i32, i64>>,
     /// At some time all that there was, was indexed.
     caught_up: AtomicBool,
+    /// When the ends were last heard of.
+    heard: Mutex<Option<Instant>>,
+    ended: AtomicBool,
     rows: AtomicU64,
     unreadable: AtomicU64,
     waits_for: Mutex<Option<String>>,
 }
 
-/// What is decided and not indexed may be so much: others remember more of it than that.
+/// What is decided and not indexed may be so much: others remember more of it than that, and of what came since it was
+/// last heard where the topic ends.
 const LITTLE: u64 = 1 << 14;
+
+/// The client says once a second where the topic ends, as long as it is asked.
+const SILENT: Duration = Duration::from_secs(4);
 
 /// How the indexer stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +50,8 @@ impl Default for Progress {
             indexed: watch::Sender::new(BTreeMap::new()),
             ends: Mutex::default(),
             caught_up: AtomicBool::new(false),
+            heard: Mutex::new(None),
+            ended: AtomicBool::new(false),
             rows: AtomicU64::new(0),
             unreadable: AtomicU64::new(0),
             waits_for: Mutex::default(),
@@ -77,9 +87,17 @@ impl Progress {
         }
     }
 
-    /// Whether all that was there when this process began is indexed, and all but a little of what came since.
+    /// Whether all that was there when this process began is indexed, and all but a little of what came since; not where
+    /// nothing was heard of the topic for a while, since it may have grown.
     pub fn has_the_rest(&self) -> bool {
-        self.caught_up.load(Ordering::Relaxed) && self.state().lag <= LITTLE
+        let is_heard = locked(&self.heard).is_some_and(|heard| heard.elapsed() < SILENT);
+        let is_at_work = is_heard && !self.ended.load(Ordering::Relaxed);
+        is_at_work && self.caught_up.load(Ordering::Relaxed) && self.state().lag <= LITTLE
+    }
+
+    /// The indexer is no more.
+    pub(super) fn end(&self) {
+        self.ended.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn indexed(&self, next: BTreeMap<i32, i64>) {
@@ -89,6 +107,7 @@ impl Progress {
 
     pub(crate) fn ends(&self, ends: impl IntoIterator<Item = (i32, i64)>) {
         locked(&self.ends).extend(ends);
+        *locked(&self.heard) = Some(Instant::now());
         self.look();
     }
 
@@ -137,6 +156,13 @@ mod tests {
         progress.ends([(1, little)]);
         assert!(progress.has_the_rest());
         progress.ends([(1, little + 1)]);
+        assert!(!progress.has_the_rest());
+        progress.indexed([(1, little)].into());
+        assert!(progress.has_the_rest());
+        *locked(&progress.heard) = Instant::now().checked_sub(SILENT);
+        assert!(!progress.has_the_rest(), "nobody says how far the topic is by now");
+        progress.ends([]);
+        progress.end();
         assert!(!progress.has_the_rest());
     }
 }

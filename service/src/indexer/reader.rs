@@ -107,7 +107,7 @@ impl Reader {
             // What comes within this time comes together: an answer for each record costs the brokers more than it.
             .set("fetch.min.bytes", "262144")
             .set("fetch.wait.max.ms", together.as_millis().to_string())
-            .set("statistics.interval.ms", "5000");
+            .set("statistics.interval.ms", "1000");
         for (key, value) in &options.properties {
             config.set(key, value);
         }

@@ -1,7 +1,7 @@
 //! Admission: how many callers are inside at once, and who is next when there are more.
 //!
 //! Latency is what waits in front of a processor. So few are let in, some more wait a moment, and the rest is told at
-//! once to come again, before its body is read: many who wait here would only fill their callers' own queues. The oldest
+//! once to come again, mostly before its body is read: many who wait here would only fill their callers' own queues. The oldest
 //! goes in first as long as the queue moves. Once the oldest has waited for half of the longest wait there is more than
 //! can be done, and somebody waits in vain in any case: then the newest goes first, since in a queue all would be answered
 //! late, and in a stack those who are answered are answered soon ("adaptive LIFO", B. Maurer, Fail at Scale, ACM Queue

@@ -146,7 +146,7 @@ fn look(waiting: &Receiver<Look>, to_score: &SyncSender<ToScore>, faults: &Fault
 }
 
 fn see(look: &Look, faults: &Faults, began: Instant) -> Seen {
-    let (engine, payment) = (&look.engine, &*look.payment);
+    let (engine, payment) = (&look.engine, &look.payment);
     let mut enricher = lock(&engine.state);
     faults.store();
     if let Some(content) = enricher.known(&payment.transaction_id) {
@@ -158,19 +158,18 @@ fn see(look: &Look, faults: &Faults, began: Instant) -> Seen {
     if look.seen.is_closed() {
         return Seen::Failed;
     }
-    let glimpse = enricher.glimpse(payment);
-    let ahead = match look.joins {
-        Joins::Yes => engine.accepted.join(payment),
-        Joins::No => engine.accepted.ahead(payment),
-    };
-    drop(enricher);
-    let glimpse = match glimpse {
+    let glimpse = match enricher.glimpse(payment) {
         Ok(glimpse) => glimpse,
         Err(error) => {
             tracing::error!(%error, "a state cannot be read: the policy's fallback decides");
             return Seen::Failed;
         }
     };
+    let ahead = match look.joins {
+        Joins::Yes => engine.accepted.join(payment),
+        Joins::No => engine.accepted.ahead(payment),
+    };
+    drop(enricher);
     let mut vector = vec![FeatureValue::Null; engine.judge.width()];
     let enriched = glimpse.see(&engine.definitions, payment, &ahead, &mut vector);
     Seen::New(Box::new(View { enriched, vector, ahead, took_us: micros(began) }))

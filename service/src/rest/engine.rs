@@ -27,6 +27,7 @@ pub struct Engine {
 impl Engine {
     /// The engine of a pipeline.
     pub fn of(pipeline: &Pipeline, accepted: Arc<Accepted>) -> Self {
+        accepted.is_at(pipeline.enricher().newest().values().min().copied());
         Self {
             state: Arc::clone(pipeline.state()),
             judge: Arc::clone(pipeline.judge()),

@@ -26,10 +26,11 @@ use super::admission::Place;
 use super::desk::{Joins, Look, Scored, Seen, View};
 use super::engine::Engine;
 use super::kept::Entry;
-use super::recorder::Recorded;
+use super::recorder::{Of, Recorded};
 use super::{Budget, Rest};
 use crate::accepted::{Begin, Left, Stage};
 use crate::emit;
+use crate::index::IndexError;
 use crate::judge::{Case, Written};
 use crate::made::Made;
 use crate::pipeline::Deciders;
@@ -107,9 +108,13 @@ impl Rest {
     async fn decided(self: &Arc<Self>, asked: Asked) -> Result<Told, Refusal> {
         let closed = || Refusal::Unavailable(self.closed().unwrap_or("not yet"));
         let engine = self.engine().ok_or_else(closed)?.clone();
-        let rest = Arc::clone(self);
+        let (rest, payment, accepted) =
+            (Arc::clone(self), Arc::clone(&asked.payment), Arc::clone(&engine.accepted));
         let task = tokio::spawn(async move { rest.flow(&engine, asked).await });
-        task.await.unwrap_or(Err(Refusal::Unavailable("the decision failed; the log says why")))
+        task.await.unwrap_or_else(|_| {
+            accepted.refused(&payment, Left::Unknown);
+            Err(Refusal::Unavailable("the decision failed; the log says why"))
+        })
     }
 
     async fn flow(&self, engine: &Engine, asked: Asked) -> Result<Told, Refusal> {
@@ -139,10 +144,15 @@ impl Rest {
             Looked::There(Seen::Failed, _) => (Err(Lack::FeaturesUnavailable), None),
             Looked::Not(why) => (Err(why), None),
         };
-        if view.is_err()
-            && let Some(told) = self.recalled(engine, &asked).await
-        {
-            return told;
+        if view.is_err() {
+            if let Some(told) = self.recalled(engine, &asked).await {
+                return told;
+            }
+            // The state could not say it: by the time of the slowest partition, as it would have.
+            let late_ms = engine.accepted.slowest_ms().saturating_sub(self.limits.lateness.0);
+            if payment.event_time.ms() < late_ms && self.leave(engine, &asked, Left::Late) {
+                return Err(Refusal::Late);
+            }
         }
         let made = self.judge(engine, &asked, &deciders, view.as_deref().map_err(|why| *why), scored);
         if asked.joins == Joins::No {
@@ -192,16 +202,15 @@ impl Rest {
             self.leave(engine, asked, Left::Known(content));
             return Some(self.known(engine, content, asked).await);
         }
-        if let Some(made) = self.find(&asked.payment) {
+        let found = self.find(&asked.payment);
+        let can_tell = found.is_ok() && (self.index.is_none() || self.indexed.has_the_rest());
+        if let Ok(Some(made)) = found {
             let is_same = is_of(&made.decision, &asked.payment);
-            self.leave(
-                engine,
-                asked,
-                if is_same { Left::Known(asked.payment.content) } else { Left::Conflict },
-            );
-            return Some(if is_same { Ok(Told::before(made, true)) } else { Err(Refusal::Conflict) });
+            let why = if is_same { Left::Known(asked.payment.content) } else { Left::Conflict };
+            let told = if is_same { Ok(Told::before(made, true)) } else { Err(Refusal::Conflict) };
+            // One that counts for others already is one that the state does not know: forgotten long ago.
+            return self.leave(engine, asked, why).then_some(told);
         }
-        let can_tell = self.index.is_none() || self.indexed.has_the_rest();
         (!can_tell && self.leave(engine, asked, Left::Unknown)).then_some(Err(Refusal::InFlight))
     }
 
@@ -307,7 +316,7 @@ impl Rest {
                 decision_id = made.decision.decision_id,
                 "a decision is too large for its header"
             );
-            engine.accepted.refused(payment);
+            engine.accepted.refused(payment, Left::Unknown);
             return Err(Refusal::Unavailable("the decision cannot be written"));
         };
         let made = Arc::new(made);
@@ -326,9 +335,8 @@ impl Rest {
             decision,
             traceparent: emit::traceparent(asked.traceparent.as_deref(), id).unwrap_or_default().into(),
         };
-        let (accepted, sent) = (Arc::clone(&engine.accepted), Arc::clone(payment));
-        let done = move || accepted.recorded(&sent);
-        let recorded = self.recorder.record(entry, asked.budget.record_by, done).await;
+        let of = Of { accepted: Arc::clone(&engine.accepted), payment: Arc::clone(payment) };
+        let recorded = self.recorder.record(entry, asked.budget.record_by, of).await;
         tracing::debug!(decision_id = %id, trace = asked.traceparent.as_deref(), ?recorded, "decided for a caller");
         Ok(Told { made, replayed: false, recorded: Some(recorded == Recorded::Yes) })
     }
@@ -342,9 +350,14 @@ impl Rest {
         })
     }
 
-    /// What became of a payment that somebody else has, by this caller's deadline.
+    /// What became of a payment that somebody else has, by this caller's deadline. A decision that a kill would undo is not
+    /// told to a second caller.
     async fn settled(&self, mut stage: watch::Receiver<Stage>, asked: &Asked) -> Stage {
-        let settled = stage.wait_for(|stage| !matches!(stage, Stage::Deciding));
+        let settled = stage.wait_for(|stage| match stage {
+            Stage::Deciding => false,
+            Stage::Decided { safe, .. } => *safe,
+            Stage::Left(_) => true,
+        });
         match timeout_at(asked.budget.answer_by, settled).await {
             Ok(Ok(stage)) => stage.clone(),
             Ok(Err(_)) | Err(_) => Stage::Deciding,
@@ -354,7 +367,7 @@ impl Rest {
     /// Waits for somebody else's decision on the same payment.
     async fn wait(&self, stage: watch::Receiver<Stage>, asked: &Asked) -> Result<Told, Refusal> {
         match self.settled(stage, asked).await {
-            Stage::Decided { made, recorded } => Ok(Told::before(made, recorded)),
+            Stage::Decided { made, recorded, .. } => Ok(Told::before(made, recorded)),
             Stage::Left(Left::Known(content)) if content == asked.payment.content => self.stored(asked).await,
             Stage::Left(Left::Known(_) | Left::Conflict) => Err(Refusal::Conflict),
             Stage::Left(Left::Late) => Err(Refusal::Late),
@@ -380,7 +393,7 @@ impl Rest {
             return Err(Refusal::NotIndexed);
         }
         loop {
-            if let Some(made) = self.find(&asked.payment) {
+            if let Ok(Some(made)) = self.find(&asked.payment) {
                 return Ok(Told::before(made, true));
             }
             if tokio::time::Instant::now() + LOOK_AGAIN >= asked.budget.answer_by {
@@ -390,13 +403,13 @@ impl Rest {
         }
     }
 
-    fn find(&self, payment: &Payment) -> Option<Arc<Made>> {
-        let found = self.index.as_ref()?.get(&decision_id(&payment.transaction_id));
-        let decision = found.unwrap_or_else(|error| {
-            tracing::error!(%error, "the decision index cannot be read");
-            None
-        });
-        Some(Arc::new(Made { decision: decision?, alert_rule: None }))
+    /// The indexed decision of an id; an error where the index cannot be read, which is not "there is none".
+    fn find(&self, payment: &Payment) -> Result<Option<Arc<Made>>, IndexError> {
+        let Some(index) = &self.index else { return Ok(None) };
+        let found = index.get(&decision_id(&payment.transaction_id));
+        let found =
+            found.inspect_err(|error| tracing::error!(%error, "the decision index cannot be read"))?;
+        Ok(found.map(|decision| Arc::new(Made { decision, alert_rule: None })))
     }
 
     fn record_key(&self, payment: &Payment) -> Vec<u8> {

@@ -4,9 +4,11 @@
 //! busy with directories. Written before the answer that says so; kill -9 loses none. Not forced to the disk: after a
 //! power cut the caller's own log has what was answered `recorded: false`.
 
+use std::collections::HashSet;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use feature_store::varint::{Reader, put_bytes};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
@@ -31,9 +33,34 @@ const MEMTABLE_BYTES: u64 = 8 << 20;
 
 /// The store.
 pub struct Kept {
+    folder: PathBuf,
+    /// None after a failure: a store that failed to write once refuses all that follows, so it is opened anew.
+    store: Mutex<Option<Store>>,
+    /// Whose records are in it.
+    ids: Mutex<HashSet<String>>,
+    count: AtomicUsize,
+}
+
+#[derive(Clone)]
+struct Store {
     db: Database,
     entries: Keyspace,
-    count: AtomicUsize,
+}
+
+impl Store {
+    fn open(folder: &Path) -> io::Result<Self> {
+        let db = Database::builder(folder).worker_threads(1).cache_size(1 << 20).open();
+        let db = db.map_err(io::Error::other)?;
+        let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
+        let entries = db.keyspace("unrecorded", options).map_err(io::Error::other)?;
+        Ok(Self { db, entries })
+    }
+
+    fn put(&self, entry: &Entry) -> fjall::Result<()> {
+        let mut batch = self.db.batch().durability(Some(PersistMode::Buffer));
+        batch.insert(&self.entries, entry.decision_id.as_str(), encode(entry));
+        batch.commit()
+    }
 }
 
 impl Kept {
@@ -51,12 +78,9 @@ impl Kept {
                  version until tripline_rest_unrecorded is 0"
             )));
         }
-        let db = Database::builder(folder).worker_threads(1).cache_size(1 << 20).open();
-        let db = db.map_err(io::Error::other)?;
-        let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
-        let entries = db.keyspace("unrecorded", options).map_err(io::Error::other)?;
+        let store = Store::open(folder)?;
         let mut found = Vec::new();
-        for one in entries.iter() {
+        for one in store.entries.iter() {
             let (key, value) = one.into_inner().map_err(io::Error::other)?;
             let damaged = || {
                 let key = String::from_utf8_lossy(&key);
@@ -64,8 +88,10 @@ impl Kept {
             };
             found.push(decode(&value).ok_or_else(damaged)?);
         }
-        let count = AtomicUsize::new(found.len());
-        Ok((Self { db, entries, count }, found))
+        let ids: HashSet<_> = found.iter().map(|entry| entry.decision_id.clone()).collect();
+        let count = AtomicUsize::new(ids.len());
+        let (folder, store, ids) = (folder.to_owned(), Mutex::new(Some(store)), Mutex::new(ids));
+        Ok((Self { folder, store, ids, count }, found))
     }
 
     /// How many there are.
@@ -81,30 +107,49 @@ impl Kept {
     /// Keeps a record.
     ///
     /// # Errors
-    /// When the disk is full, or the folder is gone: the record is not kept.
+    /// When the disk is full, or the folder is gone: the record is not kept. It may be tried again.
     pub fn put(&self, entry: &Entry) -> io::Result<()> {
-        let is_new = !self.entries.contains_key(&entry.decision_id).map_err(io::Error::other)?;
-        let mut batch = self.db.batch().durability(Some(PersistMode::Buffer));
-        batch.insert(&self.entries, entry.decision_id.as_str(), encode(entry));
-        batch.commit().map_err(io::Error::other)?;
-        self.count.fetch_add(usize::from(is_new), Ordering::Relaxed);
+        self.with(|store| store.put(entry))?;
+        self.count(|ids| _ = ids.insert(entry.decision_id.clone()));
         Ok(())
     }
 
     /// Lets go of a record that the brokers have.
     pub fn remove(&self, decision_id: &str) {
-        let remove = || -> fjall::Result<()> {
-            if self.entries.contains_key(decision_id)? {
-                self.entries.remove(decision_id)?;
-                self.count.fetch_sub(1, Ordering::Relaxed);
-            }
-            Ok(())
-        };
-        if let Err(error) = remove() {
+        let mut was_there = false;
+        self.count(|ids| was_there = ids.remove(decision_id));
+        if !was_there {
+            return;
+        }
+        if let Err(error) = self.with(|store| store.entries.remove(decision_id)) {
             // It is sent once more after a restart, which changes nothing.
             tracing::warn!(%error, "a recorded payment cannot be let go of");
         }
     }
+
+    fn count(&self, change: impl FnOnce(&mut HashSet<String>)) {
+        let mut ids = locked(&self.ids);
+        change(&mut ids);
+        self.count.store(ids.len(), Ordering::Relaxed);
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&Store) -> fjall::Result<T>) -> io::Result<T> {
+        let store = {
+            let mut store = locked(&self.store);
+            match &*store {
+                Some(store) => store.clone(),
+                None => store.insert(Store::open(&self.folder)?).clone(),
+            }
+        };
+        work(&store).map_err(|error| {
+            locked(&self.store).take();
+            io::Error::other(error)
+        })
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Payments of a version that kept each in a file.
@@ -159,7 +204,7 @@ mod tests {
         drop(kept);
         let (kept, after) = Kept::open(folder.path()).unwrap();
         assert_eq!((after, kept.len()), (vec![entry("dec_b")], 1));
-        kept.entries.insert("dec_d", b"\x05torn").unwrap();
+        kept.with(|store| store.entries.insert("dec_d", b"\x05torn")).unwrap();
         drop(kept);
         assert!(Kept::open(folder.path()).is_err(), "damage is said, not passed over");
     }

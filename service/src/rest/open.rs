@@ -24,7 +24,7 @@ use super::fault::Faults;
 use super::kept::{Entry, Kept};
 use super::keys::Keys;
 use super::label::LabelWriter;
-use super::recorder::Recorder;
+use super::recorder::{Of, Recorder};
 use super::schema::BodySchema;
 use super::{Rest, RestLimits};
 use crate::accepted::Accepted;
@@ -45,8 +45,12 @@ use crate::telemetry::Telemetry;
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// Records that are read from the topic at once, each with a consumer of its own.
 const READERS: usize = 4;
-/// Batches that are read or worked at: each is up to 2 MiB and 32 payments at once.
+/// Batches that are worked at: each is 32 payments at once.
 const BATCHES: usize = 4;
+/// Bodies of batches that are read at once, up to 2 MiB each: who sends slowly holds one of these.
+const READING: usize = 16;
+/// Largest record that is sent, with its decision well below what brokers and librdkafka take (1 MB).
+const MOST_RECORD: usize = 512 << 10;
 /// The registry is asked again after this time.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -122,11 +126,14 @@ impl Rest {
             reader: kafka.reader(),
             readers: Semaphore::new(READERS),
             batches: Semaphore::new(BATCHES),
+            reading: Semaphore::new(READING),
             transactions: config.kafka.transactions.clone(),
             clock: Arc::new(SystemClock::default()),
             telemetry,
             limits: RestLimits {
                 skew: config.limits.skew,
+                lateness: config.limits.lateness,
+                record: config.limits.record_bytes.min(MOST_RECORD),
                 stale_after: config.rest.stale_after.std(),
                 kept: config.rest.unrecorded,
                 deadline: config.rest.deadline.std(),
@@ -166,7 +173,7 @@ impl Rest {
                 decision_id = entry.decision_id,
                 "a payment that was kept cannot be read any more"
             );
-            return self.recorder.send_again(entry, || {});
+            return self.recorder.send_again(entry, None);
         };
         let payment = Arc::new(payment);
         match lock(&engine.state).known(&payment.transaction_id) {
@@ -178,13 +185,12 @@ impl Rest {
                     "another payment with the id of one that was kept was decided meanwhile"
                 );
                 // It goes to the topic, and from there to the dead letters, where somebody sees it.
-                return self.recorder.send_again(entry, || {});
+                return self.recorder.send_again(entry, None);
             }
             None => {}
         }
         engine.accepted.restore(Arc::clone(&payment), Arc::new(made));
-        let accepted = Arc::clone(&engine.accepted);
-        self.recorder.send_again(entry, move || accepted.recorded(&payment));
+        self.recorder.send_again(entry, Some(Of { accepted: Arc::clone(&engine.accepted), payment }));
     }
 }
 
@@ -222,23 +228,30 @@ impl Decoders<'_> {
     }
 }
 
+/// By the config's key; what was sealed by the one before it opens, and what was by the store's own.
 fn seal(config: &RestConfig, store: &Path) -> anyhow::Result<Seal> {
-    let key = match &config.seal_key {
-        Some(SealKey(key)) => key.clone(),
-        None => seal_key(&store.join("seal.key"))?,
+    let file = store.join("seal.key");
+    let own = match (stored_key(&file)?, &config.seal_key) {
+        (None, None) => Some(new_key(&file)?),
+        (own, _) => own,
     };
-    let seal = Seal::new(&key).context("no key for a MAC")?;
-    Ok(config.seal_key_before.iter().fold(seal, |seal, SealKey(before)| seal.after(before)))
+    let keys = [&config.seal_key, &config.seal_key_before].into_iter().flatten().map(|SealKey(key)| key);
+    let mut keys = keys.chain(&own);
+    let seal = keys.next().and_then(|key| Seal::new(key)).context("no key for a MAC")?;
+    Ok(keys.fold(seal, |seal, before| seal.after(before)))
 }
 
-/// The key in a file, which is made at the first start: whoever may read the store's folder may seal.
-fn seal_key(file: &Path) -> io::Result<Vec<u8>> {
+fn stored_key(file: &Path) -> io::Result<Option<Vec<u8>>> {
     match fs::read(file) {
-        Ok(key) if key.len() >= 32 => return Ok(key),
-        Ok(_) => return Err(io::Error::new(io::ErrorKind::InvalidData, "seal.key is shorter than 32 bytes")),
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Err(_) => {}
+        Ok(key) if key.len() >= 32 => Ok(Some(key)),
+        Ok(_) => Err(io::Error::new(io::ErrorKind::InvalidData, "seal.key is shorter than 32 bytes")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
+}
+
+/// A key in a file: whoever may read the store's folder may seal.
+fn new_key(file: &Path) -> io::Result<Vec<u8>> {
     let key: [u8; 32] = rand::rng().random();
     let half = file.with_extension("half");
     let mut out = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&half)?;

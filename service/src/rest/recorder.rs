@@ -8,10 +8,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rdkafka::message::{Header, OwnedHeaders};
+use schemas::payment::Payment;
 use tokio::time::{Instant, timeout_at};
 
 use super::kept::{Entry, Kept};
 use super::window::{Delivery, Letter, Window};
+use crate::accepted::Accepted;
 use crate::made::DECISION_HEADER;
 use crate::stream::kafka::KafkaOptions;
 
@@ -33,6 +35,14 @@ pub enum Recorded {
     Kept,
     /// It is neither: the disk does not take it. It is still being sent as long as this process lives.
     No,
+}
+
+/// Whose record it is: who waits for it is told what becomes of it.
+pub struct Of {
+    /// Where they wait.
+    pub accepted: Arc<Accepted>,
+    /// The payment.
+    pub payment: Arc<Payment>,
 }
 
 /// See the module.
@@ -79,14 +89,14 @@ impl Recorder {
         self.in_vain.load(Ordering::Relaxed) >= PATIENCE
     }
 
-    /// Sends a payment's record and waits for its acknowledgement until `by`. `done` is run once it is there.
-    pub async fn record(&self, entry: Entry, by: Instant, done: impl FnOnce() + Send + 'static) -> Recorded {
+    /// Sends a payment's record and waits for its acknowledgement until `by`.
+    pub async fn record(&self, entry: Entry, by: Instant, of: Of) -> Recorded {
         let by = if self.is_stuck() { Instant::now() } else { by };
         let mut sent = self.offer(&entry);
         let outcome = self.wait(&mut sent, by).await;
         if outcome == Some(true) {
             self.in_vain.store(0, Ordering::Relaxed);
-            done();
+            of.accepted.recorded(&of.payment);
             return Recorded::Yes;
         }
         let sent = outcome.is_none().then_some(sent);
@@ -97,13 +107,16 @@ impl Recorder {
             self.adrift.fetch_add(1, Ordering::Relaxed);
         }
         let is_kept = kept.is_ok();
-        tokio::spawn(self.clone().deliver(entry, sent, is_kept, done));
+        if is_kept {
+            of.accepted.kept(&of.payment);
+        }
+        tokio::spawn(self.clone().deliver(entry, sent, is_kept, Some(of)));
         if is_kept { Recorded::Kept } else { Recorded::No }
     }
 
-    /// Sends what a process before this one kept.
-    pub fn send_again(&self, entry: Entry, done: impl FnOnce() + Send + 'static) {
-        tokio::spawn(self.clone().deliver(entry, None, true, done));
+    /// Sends what a process before this one kept; without whose it is where nobody can tell any more.
+    pub fn send_again(&self, entry: Entry, of: Option<Of>) {
+        tokio::spawn(self.clone().deliver(entry, None, true, of));
     }
 
     /// A payment that a process before this one kept is in the topic.
@@ -144,7 +157,7 @@ impl Recorder {
     }
 
     /// Until the brokers have it; what is not kept yet is, as soon as the disk takes it.
-    async fn deliver(self, entry: Entry, sent: Option<Delivery>, mut is_kept: bool, done: impl FnOnce()) {
+    async fn deliver(self, entry: Entry, sent: Option<Delivery>, mut is_kept: bool, of: Option<Of>) {
         let offer = || {
             let sent = self.offer(&entry);
             self.window.open();
@@ -159,6 +172,9 @@ impl Recorder {
                     _ = again.tick(), if !is_kept => {
                         is_kept = self.kept.put(&entry).is_ok();
                         self.adrift.fetch_sub(usize::from(is_kept), Ordering::Relaxed);
+                        if let Some(of) = of.as_ref().filter(|_| is_kept) {
+                            of.accepted.kept(&of.payment);
+                        }
                     }
                 }
             };
@@ -171,6 +187,8 @@ impl Recorder {
         self.in_vain.store(0, Ordering::Relaxed);
         self.adrift.fetch_sub(usize::from(!is_kept), Ordering::Relaxed);
         self.kept.remove(&entry.decision_id);
-        done();
+        if let Some(of) = of {
+            of.accepted.recorded(&of.payment);
+        }
     }
 }

@@ -87,7 +87,7 @@ async fn scored(rest: &Arc<Rest>, request: Request) -> Result<Response, Problem>
     let body = body(request, BODY_BYTES, rest.limits.max_deadline).await?;
     let place = enter(rest, &terms).await?;
     let bodies = rest.bodies.get().ok_or_else(no_schema)?;
-    let read = bodies.reader.read(&body).map_err(refused_body)?;
+    let read = bodies.reader.read(&body).map_err(refused_body).and_then(|read| fits(rest, read))?;
     // What is only tried leaves no trace, here neither.
     if let Some(key) = key.filter(|_| terms.joins == Joins::Yes)
         && !rest.keys.agrees(&caller, &key, &read.payment.transaction_id)
@@ -108,11 +108,13 @@ async fn batch(
     request: Request,
 ) -> Result<Response, Problem> {
     let terms = terms(&rest, &request)?;
-    let Ok(_one_of_few) = rest.batches.try_acquire() else {
+    let Ok(reading) = rest.reading.try_acquire() else {
         drain(request, rest.batch_bytes).await;
         return Err(overloaded(&rest));
     };
     let body = body(request, rest.batch_bytes, rest.limits.max_deadline).await?;
+    drop(reading);
+    let _one_of_few = rest.batches.try_acquire().map_err(|_| overloaded(&rest))?;
     let place = enter(&rest, &terms).await?;
     let bodies = rest.bodies.get().ok_or_else(no_schema)?;
     let read = bodies.reader.read_batch(&body, BATCH).map_err(refused_batch)?;
@@ -123,7 +125,7 @@ async fn batch(
     let items = stream::iter(read).map(|one| {
         let (rest, terms, bodies, place) = (&rest, &terms, &bodies, Arc::clone(&place));
         async move {
-            let read = one.map_err(refused_body)?;
+            let read = one.map_err(refused_body).and_then(|read| fits(rest, read))?;
             // Each has the whole deadline from when it is begun.
             rest.ask(asked(terms, place, Instant::now(), bodies, read)).await.map_err(Problem::from)
         }
@@ -141,6 +143,17 @@ fn item(outcome: Result<Told, Problem>) -> Value {
             json!({ "status": status.as_u16(), "problem": body })
         }
     }
+}
+
+/// One that the line would refuse, or the brokers, is refused here: a default of the schema may be large, and a batch is.
+fn fits(rest: &Rest, read: codec::Body) -> Result<codec::Body, Problem> {
+    let (bytes, most) = (codec::FRAME_BYTES + read.avro.len(), rest.limits.record);
+    if bytes <= most {
+        return Ok(read);
+    }
+    let detail = format!("{bytes} bytes as a record, expected at most {most}");
+    let fault = Fault { pointer: String::new(), code: codec::TOO_LONG.into(), detail };
+    Err(Problem::of(Code::InvalidPayment).errors([fault]))
 }
 
 /// A place inside.

@@ -2,6 +2,7 @@
 //! late, other content at the same moment, decisions that are not indexed, headers of strangers, what is only tried,
 //! traces, labels, lists, replay, and the end of the process.
 
+use std::io::Write;
 use std::time::Duration;
 
 use harness::caller::{Told, address, ask, client, open};
@@ -329,23 +330,18 @@ fn whoever_is_inside_when_the_end_comes_has_an_answer() {
     if crate::fast() {
         return;
     }
-    let door = Door::open("ended", &[]);
-    door.fault("store=slow", SHORT_MS, &json!("features_unavailable"));
-    let told: Vec<Told> = std::thread::scope(|scope| {
-        let asks = (0..8).map(|n| {
-            let (door, body) = (&door, payment(&format!("inside-{n}")));
-            scope.spawn(move || {
-                ask(&client(), &door.base, &World::key(), "", &body, Some(DEADLINE_MS)).expect("an answer")
-            })
-        });
-        let asks: Vec<_> = asks.collect();
-        // By then they are inside: they are there for as long as the features' part of their deadline.
-        std::thread::sleep(Duration::from_millis(DEADLINE_MS / 5));
-        door.process.signal("TERM");
-        asks.into_iter().map(|one| one.join().unwrap()).collect()
+    let Door { mut process, base, world: _world, .. } = Door::open("ended", &[]);
+    let body = payment("inside").to_string();
+    let (begins, ends) = body.split_at(body.len() / 2);
+    let mut stream = began(&base, body.len(), begins);
+    // Half of it is in when the line has ended, and the rest comes then.
+    process.signal("TERM");
+    until("the line has drained", Duration::from_secs(60), || {
+        std::fs::read_to_string(&process.log).unwrap().contains("drained")
     });
-    assert!(told.iter().all(|told| told.status == 200), "{told:?}");
-    let Door { mut process, .. } = door;
+    stream.write_all(ends.as_bytes()).unwrap();
+    let answer = harness::raw::answer(&mut stream).unwrap();
+    assert_eq!((answer.status, answer.json()["transaction_id"].clone()), (200, json!("inside")));
     assert!(process.wait(ENDS_WITHIN).success(), "{}", process.log_tail());
 }
 
@@ -357,7 +353,7 @@ fn began(base: &str, length: usize, body: &str) -> std::net::TcpStream {
          tripline-deadline-ms: 3000\r\ncontent-length: {length}\r\n\r\n{body}",
         World::key()
     );
-    std::io::Write::write_all(&mut stream, request.as_bytes()).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
     stream
 }
 

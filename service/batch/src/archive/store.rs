@@ -114,15 +114,15 @@ impl ArchiveStore {
         };
         let (mut folders, mut removed) = (vec![folder], 0);
         while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(folder)? {
+            // One that is gone was another's, who was faster.
+            for entry in there(std::fs::read_dir(folder))?.into_iter().flatten() {
                 let path = entry?.path();
                 if path.is_dir() {
                     folders.push(path);
                 } else if let Some(place) = half_written(&path)
                     && place.exists()
                 {
-                    std::fs::remove_file(&path)?;
-                    removed += 1;
+                    removed += usize::from(there(std::fs::remove_file(&path))?.is_some());
                 }
             }
         }
@@ -251,6 +251,13 @@ impl ArchiveStore {
 /// The files among these paths.
 pub(super) fn places_of(paths: &[String]) -> Vec<Place> {
     paths.iter().filter_map(|path| Place::parse(path)).collect()
+}
+
+fn there<T>(done: std::io::Result<T>) -> std::io::Result<Option<T>> {
+    match done {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        done => done.map(Some),
+    }
 }
 
 /// Where a file was to be that was not written to its end, by its name.

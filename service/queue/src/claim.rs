@@ -17,8 +17,8 @@ const MOST_SNOOZE_MS: i64 = 30 * 86_400_000;
 /// Longest reason, characters.
 pub(crate) const TEXT: usize = 4_000;
 
-/// How often claim-next looks again where all that there is was locked, and after which time, each a little longer.
-const ROUNDS: u32 = 4;
+/// How often claim-next passes over what is locked, and after which time it looks again, each a little longer.
+const ROUNDS: u32 = 3;
 const PASSED_OVER: Duration = Duration::from_millis(10);
 
 /// What claim-next gives, the best of it first: `$1` is the person, `$3` the time, `$4` whether they lead.
@@ -29,19 +29,25 @@ macro_rules! given_next {
 }
 
 macro_rules! claim_next {
-    ($lock:literal) => {
+    ($lock:literal $(, $($still:tt)+)?) => {
         concat!(
             "UPDATE alerts SET holder = $1, lease_until = $2, version = version + 1, changed_at = $3, action_id = NULL, \
              undo_until = NULL WHERE alert_id = (SELECT alert_id FROM alerts WHERE ",
             given_next!(),
             " ORDER BY rank_key DESC, alert_id LIMIT 1",
             $lock,
-            ") RETURNING *"
+            ")",
+            $($($still)+,)?
+            " RETURNING *"
         )
     };
 }
 
 pub(crate) const CLAIM_NEXT: [&str; 2] = [claim_next!(""), claim_next!(" FOR UPDATE SKIP LOCKED")];
+
+/// The same in Postgres, but the best one is waited for, and taken where it still can be. No other is locked on the way to
+/// it, as a plain `FOR UPDATE` would: two could wait for each other.
+pub(crate) const AWAIT_NEXT: &str = claim_next!("", " AND ", given_next!());
 
 /// `$2` is an alert that is not meant.
 pub(crate) const PEEK_NEXT: &str = concat!(
@@ -89,21 +95,30 @@ impl Queue {
     /// See [`QueueError`].
     pub async fn claim_next(&self, seat: Seat<'_>, now_ms: i64) -> Result<Option<Alert>, QueueError> {
         for round in 1..=ROUNDS {
-            if let Some(alert) = self.claimed(seat, now_ms).await? {
+            if let Some(alert) = self.claimed(seat, CLAIM_NEXT, now_ms).await? {
                 return Ok(Some(alert));
             }
             // Passed over is what somebody has locked for a moment, and what they do may come to nothing.
             if self.peek_next(seat, None, now_ms).await?.is_none() {
-                break;
+                return Ok(None);
             }
             tokio::time::sleep(PASSED_OVER * round).await;
         }
-        Ok(None)
+        // Who had it locked may have taken it, and let others go.
+        match self.claimed(seat, [CLAIM_NEXT[0], AWAIT_NEXT], now_ms).await? {
+            None => self.claimed(seat, CLAIM_NEXT, now_ms).await,
+            given => Ok(given),
+        }
     }
 
-    async fn claimed(&self, seat: Seat<'_>, now_ms: i64) -> Result<Option<Alert>, QueueError> {
+    async fn claimed(
+        &self,
+        seat: Seat<'_>,
+        [sqlite, postgres]: [&'static str; 2],
+        now_ms: i64,
+    ) -> Result<Option<Alert>, QueueError> {
         let mut write = self.write().await?;
-        let text = write.pick(CLAIM_NEXT[0], CLAIM_NEXT[1]);
+        let text = write.pick(sqlite, postgres);
         let row = sqlx::query(text)
             .bind(seat.name)
             .bind(now_ms.saturating_add(self.rules().lease_ms))

@@ -1,5 +1,7 @@
 //! What arrives while something else does: the two fillers, and bulk verdicts beside them.
 
+use std::time::Duration;
+
 use super::*;
 
 /// So often: without their locks each of these fails in the first few rounds.
@@ -56,5 +58,23 @@ async fn hits_and_bulk_verdicts_do_not_wait_for_each_other() {
             assert_eq!(taken.unwrap(), Taken::Now);
             assert_eq!(bulk.unwrap().items.len(), 40, "each is told: done, or that it was changed since");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn claim_next_waits_for_what_another_lets_go_of() {
+    for World { queue, url, .. } in worlds(&Rules::default()).await {
+        fill(&queue, &[alert("a", "c1", 100, 40)]).await;
+        let pool = AnyPoolOptions::new().max_connections(1).connect(&url).await.unwrap();
+        let mut other = pool.begin().await.unwrap();
+        sqlx::query("UPDATE alerts SET hits = hits").execute(&mut *other).await.unwrap();
+        let lets_go = async move {
+            // Longer than all the times after which it looks again.
+            tokio::time::sleep(Duration::from_millis(400)).await;
+            other.rollback().await.unwrap();
+        };
+        let (given, ()) = tokio::join!(queue.claim_next(ANNA, NOW), lets_go);
+        assert!(given.unwrap().is_some_and(|given| given.alert_id == alert_id("a")), "{url}");
+        pool.close().await;
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! What analysts change of an alert is kept with each action that may be taken back; facts are not, since they stay true.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::Row;
@@ -42,11 +44,20 @@ impl Queue {
         write.take_back(seat, action_id, now_ms).await?;
         let text = "SELECT alert_id, before FROM action_alerts WHERE action_id = $1 ORDER BY alert_id";
         let rows = sqlx::query(text).bind(action_id).fetch_all(write.connection()).await?;
-        let mut items = Vec::with_capacity(rows.len());
+        let mut befores: Vec<(String, Before)> = Vec::with_capacity(rows.len());
         for row in rows {
-            let (id, before): (String, String) = (row.try_get("alert_id")?, row.try_get("before")?);
-            let before =
-                serde_json::from_str(&before).map_err(|error| QueueError::Damaged(error.to_string()))?;
+            let before = serde_json::from_str(&row.try_get::<String, _>("before")?);
+            let before = before.map_err(|error| QueueError::Damaged(error.to_string()))?;
+            befores.push((row.try_get("alert_id")?, before));
+        }
+        // Before any alert is locked, and in one order: who disables an account locks it, then its alerts.
+        let assignees: BTreeSet<_> =
+            befores.iter().filter_map(|(_, before)| before.standing.assignee.clone()).collect();
+        for assignee in &assignees {
+            write.hold_account(assignee).await?;
+        }
+        let mut items = Vec::with_capacity(befores.len());
+        for (id, before) in befores {
             let outcome = self.restored(&mut write, seat, action_id, &id, before, now_ms).await;
             items.push(BulkItem { alert_id: id, outcome: told(outcome)? });
         }

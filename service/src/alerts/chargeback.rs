@@ -32,6 +32,9 @@ pub const FILE_BYTES: usize = 8 << 20;
 /// How long one may take to come: 8 MiB over a line of 1.2 Mbit/s. Longer than the door waits for anybody else.
 const FILE_WITHIN: Duration = Duration::from_secs(60);
 
+/// How long its labels may take to leave, beyond the door's patience: who waits for them sends nothing meanwhile.
+const SENT_WITHIN: Duration = Duration::from_secs(60);
+
 /// Most lines of one: what is read of them is held until the last label is out.
 const MOST_LINES: usize = 100_000;
 
@@ -62,14 +65,11 @@ pub async fn file(
     let rest = office.rest.clone().ok_or_else(|| Problem::of(Code::Unavailable).retry_after(1))?;
     // Who comes so far was let in.
     let remote = request.extensions().get::<ConnectInfo<Remote>>().map(|ConnectInfo(remote)| remote.clone());
-    if let Some(remote) = &remote {
-        remote.may_take(FILE_WITHIN);
+    let longer = remote.map(|remote| remote.may_take(FILE_WITHIN));
+    let file = body(request, FILE_BYTES, FILE_WITHIN).await?;
+    if let Some(longer) = &longer {
+        longer.anew(SENT_WITHIN);
     }
-    let file = body(request, FILE_BYTES, FILE_WITHIN).await;
-    if let Some(remote) = &remote {
-        remote.may_take(Duration::ZERO);
-    }
-    let file = file?;
     let (labels, refused) = read(&file, Clocks { now_ms: office.now_ms(), skew_ms: rest.skew().0 })?;
     // Before the first leaves: what could not be written down is not done.
     let (queue, now_ms, actor) = (office.desk.queue()?, office.now_ms(), Actor::of(&who));

@@ -106,9 +106,31 @@ pub struct Remote {
 }
 
 impl Remote {
-    /// It may keep us waiting so much longer, once: when the time that it has is over. Zero takes back what it did not need.
-    pub fn may_take(&self, more: Duration) {
+    /// It may keep us waiting so much longer, once: when the time that it has is over, as long as the answer is held.
+    pub fn may_take(&self, more: Duration) -> Longer {
+        let longer = Longer { leave: Arc::clone(&self.leave) };
+        longer.anew(more);
+        longer
+    }
+}
+
+/// The longer time that somebody was given. What of it was not needed is taken back when it is dropped.
+#[derive(Debug)]
+#[must_use = "dropped, it is taken back"]
+pub struct Longer {
+    leave: Leave,
+}
+
+impl Longer {
+    /// So much longer once more, from when the time that it has is over.
+    pub fn anew(&self, more: Duration) {
         self.leave.store(u64::try_from(more.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+}
+
+impl Drop for Longer {
+    fn drop(&mut self) {
+        self.leave.store(0, Ordering::Relaxed);
     }
 }
 
@@ -261,13 +283,15 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut door = Door::bounded(listener, 2, Duration::from_millis(100));
-        for (more, is_heard) in [(None, false), (Some(Duration::from_secs(5)), true)] {
+        let more = Duration::from_secs(5);
+        for (is_given, is_kept) in [(false, false), (true, true), (true, false)] {
+            let is_heard = is_given && is_kept;
             let mut client = TcpStream::connect(address).await.unwrap();
             let (mut visitor, from) = door.accept().await;
             let remote = Remote { address: from, leave: Arc::clone(&visitor.leave) };
-            if let Some(more) = more {
-                remote.may_take(more);
-            }
+            let longer = is_given.then(|| remote.may_take(more));
+            // Whoever read its file is done with it, or gave up.
+            let _longer = longer.filter(|_| is_kept);
             let late = async {
                 tokio::time::sleep(Duration::from_millis(300)).await;
                 client.write_all(b"x").await.unwrap();

@@ -92,8 +92,11 @@ impl Office {
         let page = within(queue.list(actor.seat(), &query, self.now_ms())).await?;
         let filters = within(queue.filters(actor.seat())).await?;
         let rules = self.rest.as_ref().map(|rest| rest.alert_rules()).unwrap_or_default();
-        let second_person_bulk = queue.rules().second_person_bulk;
-        Ok(ListView { shell: self.shell(who), query, page, filters, rules, second_person_bulk })
+        let (own, shell) = (queue.rules(), self.shell(who));
+        let (second_person_bulk, currency) = (own.second_person_bulk, own.exchange.currency.clone());
+        let large = page.alerts.iter().filter(|alert| own.is_large(alert));
+        let large = large.map(|alert| alert.alert_id.clone()).collect();
+        Ok(ListView { shell, query, page, filters, rules, second_person_bulk, large, currency })
     }
 
     async fn alert_view(&self, who: &Who, id: &str) -> Result<AlertView, Problem> {

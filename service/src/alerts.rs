@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use queue::alert::Alert;
-use queue::{CHANGES_AT_ONCE, Change, EffectKind, Queue, Session, Token};
+use queue::{CHANGES_AT_ONCE, Change, EffectKind, Queue, QueueError, Session, Token};
 use tokio::runtime::Handle;
 use tokio::sync::{broadcast, watch};
 
@@ -66,6 +66,9 @@ const PROBE_EVERY: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(
 
 /// How often the numbers are counted.
 const COUNT_EVERY: Duration = Duration::from_secs(5);
+
+/// How often it is looked whether another process, by other rules, ranked something.
+const RANK_EVERY: Duration = Duration::from_secs(60);
 
 /// What those hear who listen.
 #[derive(Debug, Clone)]
@@ -234,6 +237,7 @@ async fn open(config: QueueConfig, desk: Arc<Desk>) {
     loop {
         match Queue::open(&config.url, config.rules.clone()).await {
             Ok(queue) => {
+                ranked(queue.rank_anew().await);
                 desk.queue.store(Some(Arc::new(queue)));
                 return desk.standing.met(Part::Look, None);
             }
@@ -243,11 +247,21 @@ async fn open(config: QueueConfig, desk: Arc<Desk>) {
     }
 }
 
-/// Wakes what has slept, looks whether the database answers and takes a write, counts, and tells listeners what changed.
+/// Says what came in the way of ranking: that is no reason not to answer, and it is tried again.
+fn ranked(outcome: Result<(), QueueError>) {
+    if let Err(error) = outcome {
+        tracing::warn!(%error, "alerts that other rules ranked are not ranked anew yet");
+    }
+}
+
+/// Wakes what has slept, looks whether the database answers and takes a write, counts, ranks what other rules ranked, and
+/// tells listeners what changed.
 async fn look(desk: Arc<Desk>) {
     let clock = SystemClock::default();
     let mut news = News { told: HashMap::new(), since_ms: clock.now().wall_ms };
     let (mut probed, mut counted): (Option<Instant>, Option<Instant>) = (None, None);
+    // It was done when the queue was opened.
+    let mut ranked_at = Instant::now();
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         let Some(queue) = desk.queue.load_full() else { continue };
@@ -269,6 +283,10 @@ async fn look(desk: Arc<Desk>) {
         {
             desk.standing.counted(figures);
             counted = Some(Instant::now());
+        }
+        if looked.is_ok() && ranked_at.elapsed() >= RANK_EVERY {
+            ranked(bounded(queue.rank_anew()).await);
+            ranked_at = Instant::now();
         }
         news.tell(&desk, &queue, now_ms).await;
     }

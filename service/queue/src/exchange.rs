@@ -2,11 +2,18 @@
 //!
 //! Rates are as central banks publish them: units of a currency for one unit of the queue's own. An amount is converted
 //! through both rates and both currencies' minor units at once, and rounded once, half to even. A currency without a rate
-//! counts one to one in minor units: its alerts are in the list, if not where they belong. Not here: what is summed up.
+//! counts one to one in minor units: its alerts are in the list, if not where they belong. Nothing is more
+//! than a payment may be. Not here: what is summed up.
 
 use std::collections::BTreeMap;
 
 use schemas::currency::minor_digits;
+use schemas::payment::MAX_AMOUNT_MINOR;
+
+/// An amount, or a sum of an alert's, within what a payment may be: sums over thousands of alerts do not overflow.
+pub(crate) fn within(minor: i64) -> i64 {
+    minor.clamp(-MAX_AMOUNT_MINOR, MAX_AMOUNT_MINOR)
+}
 
 /// The rates.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,12 +38,13 @@ impl Exchange {
 
     /// What an amount is in another currency, minor units both.
     pub fn converted(&self, minor: i64, from: &str, to: &str) -> i64 {
-        match (self.minor_of_one(from), self.minor_of_one(to)) {
+        let converted = match (self.minor_of_one(from), self.minor_of_one(to)) {
             (Some(one_from), Some(one_to)) if from != to => {
                 (minor as f64 * one_to / one_from).round_ties_even() as i64
             }
             _ => minor,
-        }
+        };
+        within(converted)
     }
 
     /// What it is worth, minor units of the queue's own currency.
@@ -85,6 +93,20 @@ mod tests {
         let exchange = Exchange { rates, ..Exchange::default() };
         let halves = [1, 3, 5].map(|minor| exchange.value_minor(minor, "XTS"));
         assert_eq!(halves, [0, 2, 2]);
+    }
+
+    #[test]
+    fn no_rate_and_no_amount_make_more_than_can_be_summed_up() {
+        let rates = [("XTS".to_owned(), 1e-300), ("XXX".to_owned(), 1e300)].into();
+        let exchange = Exchange { rates, ..Exchange::default() };
+        let all = i64::MAX;
+        for (minor, from, to) in
+            [(1, "XTS", "EUR"), (1, "EUR", "XXX"), (all, "EUR", "EUR"), (all, "CHF", "EUR")]
+        {
+            assert_eq!(exchange.converted(minor, from, to), MAX_AMOUNT_MINOR, "{minor} {from} in {to}");
+            assert_eq!(exchange.converted(-minor, from, to), -MAX_AMOUNT_MINOR, "-{minor} {from} in {to}");
+        }
+        assert_eq!(exchange.converted(i64::MAX, "XXX", "EUR"), 0);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 
 use crate::error::QueueError;
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, within};
 use crate::rank::{HitLoss, expected_loss_minor, rank_key};
 use crate::rules::Rules;
 use crate::store::Write;
@@ -105,7 +105,7 @@ fn facts(hits: &[Counted], own: &str, exchange: &Exchange) -> Facts {
         hits: hits.len() as i64,
         amount_minor: sum(hits.iter().map(|hit| in_own(hit.amount_minor, hit))),
         stopped_minor: sum(hits.iter().filter(stopped).map(|hit| in_own(hit.amount_minor, hit))),
-        loss_minor: expected_loss_minor(losses),
+        loss_minor: within(expected_loss_minor(losses)),
         score: hits.iter().filter_map(|hit| hit.score).reduce(f64::max),
         verdict: hits.iter().map(|hit| hit.verdict).fold(Verdict::Approve, severer),
         hold: hits.iter().any(|hit| hit.hold),
@@ -114,7 +114,7 @@ fn facts(hits: &[Counted], own: &str, exchange: &Exchange) -> Facts {
 }
 
 fn sum(minors: impl Iterator<Item = i64>) -> i64 {
-    minors.fold(0, i64::saturating_add)
+    within(minors.fold(0, i64::saturating_add))
 }
 
 fn severer(one: Verdict, other: Verdict) -> Verdict {
@@ -179,7 +179,7 @@ impl Write {
              hits = $4, amount_minor = $5, stopped_minor = $6, expected_loss_minor = $7, amount_value_minor = $8, \
              loss_value_minor = $9, rank_key = $10, score = $11, verdict = $12, hold = $13, due_at = $14, \
              why = COALESCE($15, why), snoozed_until = CASE WHEN $16 = 1 THEN NULL ELSE snoozed_until END, \
-             state = CASE WHEN $16 = 1 AND state = 'snoozed' THEN 'open' ELSE state END \
+             state = CASE WHEN $16 = 1 AND state = 'snoozed' THEN 'open' ELSE state END, ranked_by = $17 \
              WHERE alert_id = $1 AND state <> 'resolved'",
         )
         .bind(opened.id)
@@ -198,6 +198,7 @@ impl Write {
         .bind(placed.due_ms)
         .bind(facts.why)
         .bind(i64::from(news == Some(News::Hit)))
+        .bind(rules.terms())
         .execute(self.connection())
         .await?;
         Ok(())

@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, Executor, Row};
 
 use crate::list::{self, ListOrder, ListQuery, Order, Which};
 use crate::store::Dialect;
-use crate::{Queue, Rules, Seat, audit, claim, dashboard, facts, figures, outbox, search, verdict};
+use crate::{Queue, Rules, Seat, audit, claim, dashboard, facts, figures, outbox, ranking, search, verdict};
 
 const NOW: i64 = 1_790_000_000_000;
 const ANNA: Seat<'static> = Seat { name: "anna", leads: false };
@@ -29,7 +29,7 @@ const FILL: [&str; 6] = [
      NOW - i * 1000, NOW - i * 1000 + 86400000, NOW - i * 900, 1, (i * 7919) % 100000, 'EUR', (i * 7919) % 50000, \
      ((i * 7919) % 100003) / 100.0, 0.5, 'review', i % 2, 'why', CASE WHEN i % 10 > 2 THEN 'fraud' END, \
      CASE WHEN i % 10 > 2 THEN 'other' END, 0, CASE WHEN i % 10 > 2 THEN 'p' || (i % 20) END, \
-     CASE WHEN i % 10 <> 0 THEN NOW - i * 900 END, NULL, NULL, (i * 7919) % 100000, (i * 7919) % 50000, 0 FROM n",
+     CASE WHEN i % 10 <> 0 THEN NOW - i * 900 END, NULL, NULL, (i * 7919) % 100000, (i * 7919) % 50000, 0, '' FROM n",
     "INSERT INTO hits SELECT 'alr_' || i, 'alr_' || i, 'dec_' || i, 't' || i, NOW - i * 1000, NOW - i * 1000, 'review', 0, 0.5, \
      100, 'EUR', 50, 'why', '[]', NULL, 'p1' FROM n",
     "INSERT INTO hit_entities SELECT 'alr_' || i, e, CASE e WHEN 'card' THEN 'card-' || i ELSE 'shop-' || (i % 997) END, \
@@ -173,7 +173,11 @@ fn others(dialect: Dialect) -> Vec<Case> {
         case("audit of an object", audit::PAGES[2], &[Whole(NOW), Whole(51), Text("alr_7")]),
         case("audit of both", audit::PAGES[3], &[Whole(NOW), Whole(51), Text("p3"), Text("alr_7")]),
     ];
-    cases.push(case("claim next", claim, &[Text("anna"), Whole(NOW + 1), Whole(NOW), Whole(0)]));
+    // By the rules of now all of them, as nearly always.
+    cases.push(case("ranked otherwise", ranking::OTHERWISE_RANKED, &[Text("")]));
+    for (name, text) in [("claim next", claim), ("await next", claim::AWAIT_NEXT)] {
+        cases.push(case(name, text, &[Text("anna"), Whole(NOW + 1), Whole(NOW), Whole(0)]));
+    }
     cases
 }
 

@@ -10,7 +10,7 @@
 //!
 //! in which `t` is the same for both and falls out. So `log2(loss) + log2(w) - due / h` is kept in an indexed column, and
 //! time passes without a row being written: what waits rises over what arrives later. The key changes when a hit or a
-//! label arrives, in that transaction, and when other rules are in force at the start. The loss is in the queue's own
+//! label arrives, in that transaction, and when other rules are in force. The loss is in the queue's own
 //! currency, whatever the payments are in.
 
 /// Expected loss of an alert, minor units: what its hits stand for, one by one.

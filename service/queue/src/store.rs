@@ -54,8 +54,8 @@ pub(crate) struct Write {
 }
 
 impl Queue {
-    /// Opens the database, `sqlite:PATH` or `postgres://...`, brings its tables up to date, and ranks alerts anew where
-    /// other rules rank them now.
+    /// Opens the database, `sqlite:PATH` or `postgres://...`, and brings its tables up to date. What other rules ranked is
+    /// left to [`Queue::rank_anew`]: a tool beside the service may have another config.
     ///
     /// # Errors
     /// When it cannot be reached, or is newer than this program.
@@ -92,7 +92,6 @@ impl Queue {
             unrated: Arc::default(),
         };
         migration::run(&queue.pool, dialect).await?;
-        queue.rank_anew().await?;
         Ok(queue)
     }
 

@@ -21,6 +21,8 @@ use sqlx::any::AnyPoolOptions;
 
 #[path = "contract/at_once.rs"]
 mod at_once;
+#[path = "contract/older.rs"]
+mod older;
 #[path = "contract/people.rs"]
 mod people;
 #[path = "contract/values.rs"]
@@ -42,7 +44,8 @@ struct World {
     _folder: tempfile::TempDir,
 }
 
-async fn worlds(rules: &Rules) -> Vec<World> {
+/// A new database of each kind.
+async fn databases() -> (Vec<String>, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let mut urls = vec![format!("sqlite:{}", folder.path().join("queue.db").display())];
     if let Ok(server) = std::env::var("TRIPLINE_POSTGRES") {
@@ -52,6 +55,11 @@ async fn worlds(rules: &Rules) -> Vec<World> {
         pool.execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
         urls.push(format!("{}/{name}", server.rsplit_once('/').unwrap().0));
     }
+    (urls, folder)
+}
+
+async fn worlds(rules: &Rules) -> Vec<World> {
+    let (urls, folder) = databases().await;
     let mut worlds = Vec::new();
     for url in urls {
         let queue = Queue::open(&url, rules.clone()).await.unwrap();

@@ -78,6 +78,12 @@ async fn other_rules_rank_anew_what_is_not_resolved_and_nobody_is_disturbed() {
         let rules =
             Rules { hold_weight: 1, exchange: rates(&[("JPY", 0.5)]), due_ms: 3_600_000, ..Rules::default() };
         let queue = Queue::open(&url, rules.clone()).await.unwrap();
+        assert_eq!(
+            listed(&queue, ListOrder::Rank, Some(50)).await,
+            ["held", "yen"],
+            "opened alone ranks nothing"
+        );
+        queue.rank_anew().await.unwrap();
         assert_eq!(listed(&queue, ListOrder::Rank, Some(50)).await, ["yen", "held"]);
         assert_eq!(listed(&queue, ListOrder::Rank, None).await.len(), 50);
         let after = queue.get(ANNA, &alert_id("b"), NOW).await.unwrap().alert;
@@ -94,10 +100,37 @@ async fn other_rules_rank_anew_what_is_not_resolved_and_nobody_is_disturbed() {
         let pool = AnyPoolOptions::new().max_connections(1).connect(&url).await.unwrap();
         pool.execute("UPDATE alerts SET rank_key = 1e9 WHERE entity_key = 'held'").await.unwrap();
         let queue = Queue::open(&url, rules).await.unwrap();
+        queue.rank_anew().await.unwrap();
         assert_eq!(listed(&queue, ListOrder::Rank, Some(50)).await, ["held", "yen"]);
         queue.close().await;
         let queue = Queue::open(&url, Rules::default()).await.unwrap();
+        // What makes no sense is passed over, and ends nothing.
+        pool.execute("UPDATE hits SET verdict = 'perhaps' WHERE transaction_id = 'd'").await.unwrap();
+        queue.rank_anew().await.unwrap();
         assert!(queue.get(ANNA, &alert_id("a"), NOW).await.unwrap().alert.rank_key < 1e9);
+        let page = ListQuery { min_loss_minor: Some(200), limit: 9, ..ListQuery::default() };
+        let page = queue.list(ANNA, &page, NOW).await.unwrap();
+        let yen = page.alerts.iter().find(|one| one.key == "yen").unwrap();
+        assert_eq!((yen.amount_minor, yen.due_ms), (9_004, NOW + 3_600_000), "as it was");
+        pool.close().await;
+    }
+}
+
+#[tokio::test]
+async fn what_another_ranked_by_other_rules_meanwhile_is_ranked_anew_and_nothing_else() {
+    for World { queue, url, .. } in worlds(&Rules::default()).await {
+        fill(&queue, &[alert("a", "first", 900, 100)]).await;
+        let pool = AnyPoolOptions::new().max_connections(1).connect(&url).await.unwrap();
+        pool.execute("UPDATE alerts SET rank_key = 1e9").await.unwrap();
+        let other = Queue::open(&url, Rules { due_ms: 7, ..Rules::default() }).await.unwrap();
+        fill(&other, &[alert("b", "second", 900, 100)]).await;
+        let due = async |id: &str| queue.get(ANNA, &alert_id(id), NOW).await.unwrap().alert.due_ms;
+        assert_eq!(due("b").await, NOW + 7);
+        queue.rank_anew().await.unwrap();
+        assert_eq!(due("b").await, due("a").await);
+        let first = queue.get(ANNA, &alert_id("a"), NOW).await.unwrap().alert;
+        assert_eq!(first.rank_key, 1e9, "it was ranked by these rules");
+        other.close().await;
         pool.close().await;
     }
 }

@@ -2,8 +2,11 @@
 "use strict";
 
 const EVERY_MS = 1000;
+const SIGNED_OUT_EVERY_MS = 60000;
 const PATIENCE_MS = 5000;
 const SPEAK_EVERY_MS = 15000;
+/** The board asks by itself: it is no sign that somebody is there, and keeps no session alive. */
+const BACKGROUND = { "tripline-background": "1" };
 const SVG = "http://www.w3.org/2000/svg";
 
 const at = (id) => document.getElementById(id);
@@ -258,27 +261,30 @@ function show(view) {
   speak(`${rateText(view.rate)} payments a second, ${whole.format(decided)} decided, ${whole.format(raised)} alerts, ${whole.format(dead)} dead letters`, Date.now());
 }
 
-function lost() {
-  state("lost", "Connection lost, trying again");
-  if (connected) say(at("spoken"), "Connection lost, trying again");
+function lost(text) {
+  state("lost", text);
+  if (connected) say(at("spoken"), text);
   connected = false;
   spokenAt = 0;
 }
 
 async function look() {
   let view;
+  let isSignedOut = false;
   try {
-    const answer = await fetch("/v1/board", { signal: AbortSignal.timeout(PATIENCE_MS) });
+    const answer = await fetch("/v1/board", { headers: BACKGROUND, signal: AbortSignal.timeout(PATIENCE_MS) });
+    isSignedOut = answer.status === 401;
     if (!answer.ok) throw new Error(String(answer.status));
     view = await answer.json();
   } catch {
-    lost();
+    lost(isSignedOut ? "Signed out" : "Connection lost, trying again");
   }
   if (view) {
     connected = true;
     show(view);
   }
-  setTimeout(look, EVERY_MS);
+  // Somebody may sign in again in another tab.
+  setTimeout(look, isSignedOut ? SIGNED_OUT_EVERY_MS : EVERY_MS);
 }
 
 look();

@@ -223,11 +223,15 @@ async fn what_a_page_asks_by_itself_is_let_in_and_keeps_nobody_signed_in() {
     // Half an hour without anybody is too long; it is asked all the time.
     for _ in 0..29 {
         world.clock.advance(MINUTE);
-        assert_eq!(world.ask("/queue/rows", &by_itself).await, Ok("anna".to_owned()));
+        for path in ["/queue/rows", "/v1/board"] {
+            assert_eq!(world.ask(path, &by_itself).await, Ok("anna".to_owned()), "{path}");
+        }
         assert_eq!(world.ask("/v1/alerts/events", &stream).await, Ok("anna".to_owned()));
     }
     world.clock.advance(MINUTE);
-    assert_eq!(world.ask("/queue/rows", &by_itself).await, Err(Code::SignedOut));
+    for path in ["/queue/rows", "/v1/board"] {
+        assert_eq!(world.ask(path, &by_itself).await, Err(Code::SignedOut), "{path}");
+    }
 
     let world = SignedIn::new().await;
     for _ in 0..3 {

@@ -86,27 +86,39 @@ export const people = {
     const { id } = await raise(here, page);
     await lead.goto('/queue');
     const holder = rowOf(lead, { id }).locator('td.holder');
-    const inRow = (text) => until(`the row says ${text}`, async () => (await holder.innerText()).includes(text), here.lease_ms + PATIENCE_MS);
-    await tell(page, id, 'claim');
-    await inRow(here.analyst.name);
+    const inRow = async (text) => (await holder.innerText()).includes(text);
+    // On a machine that is slow a claim lapses between two steps: then it is claimed again.
+    const hold = () => tell(page, id, 'heartbeat', {}).catch(() => tell(page, id, 'claim'));
+    await until('the row says who holds it', async () => {
+      await hold();
+      return inRow(here.analyst.name);
+    });
     await screenshot(lead, 'list-held');
     // Nothing tells of a lapse: the row has to see it by itself.
-    await inRow('nobody');
+    await until('the row says nobody', () => inRow('nobody'), here.lease_ms + PATIENCE_MS);
 
     await visit(lead, id);
-    await tell(page, id, 'claim');
-    await lead.locator(`main[data-holder="${here.analyst.name}"]`).waitFor();
-    const before = await lead.evaluate(() => {
-      const main = document.querySelector('main');
-      main.dataset.same = 'yes';
-      return Number(main.dataset.lease);
+    const shown = () => lead.evaluate(() => ({ ...document.querySelector('main').dataset }));
+    await until('the page says who holds it', async () => {
+      await hold();
+      return (await shown()).holder === here.analyst.name;
     });
     await until('the new time, without another look at the alert', async () => {
-      await tell(page, id, 'heartbeat', {});
-      const { same, lease } = await lead.evaluate(() => ({ ...document.querySelector('main').dataset }));
-      return same === 'yes' && Number(lease) > before;
+      // What is looked at again has no mark: the page before and after it has to be the same.
+      const { holder: by, lease } = await lead.evaluate(() => {
+        const main = document.querySelector('main');
+        main.dataset.same = 'yes';
+        return { ...main.dataset };
+      });
+      await hold();
+      const isNew = (now) => now.same === 'yes' && by === here.analyst.name && Number(now.lease) > Number(lease);
+      const told = () => shown().then(isNew);
+      return until('the claim goes on', told, 2_000).catch(() => false);
     });
-    await lead.getByRole('button', { name: /release it/i }).waitFor();
+    await until('a lead may release it', async () => {
+      await hold();
+      return (await lead.getByRole('button', { name: /release it/i }).count()) > 0;
+    });
     // And the page, too.
     await lead.getByRole('button', { name: /take it/i }).waitFor({ timeout: here.lease_ms + PATIENCE_MS });
     assert.match(await lead.locator('#holder').innerText(), /nobody/);
@@ -159,10 +171,14 @@ export const people = {
     const small = () => raise(here, page, { amount_minor: FIRST_AMOUNT_MINOR });
     const because = here.fraud ?? 'card_stolen';
     const [one, large] = [await small(), await raise(here, page, { amount_minor: here.second_minor })];
-    assert.doesNotMatch(await decideAll(page, [one, large], 'fraud', because), /second person/);
+    assert.match(await decideAll(page, [one, large], 'fraud', because), /1 of them needs a second person/);
     await told(page, '1 waits for a second person, 1 resolved as fraud');
     await stored(page, one.id, 'is fraud', isResolved('fraud'));
     await stored(page, large.id, 'is proposed', isProposed('fraud'));
+
+    const [two, other] = [await small(), await raise(here, page, { amount_minor: here.second_minor })];
+    assert.doesNotMatch(await decideAll(page, [two, other], 'suspected', 'pattern'), /second person/, 'it labels nothing');
+    for (const { id } of [two, other]) await stored(page, id, 'is suspected', isResolved('suspected'));
 
     const many = [];
     while (many.length < here.second_bulk) many.push(await small());

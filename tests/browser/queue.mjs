@@ -412,6 +412,22 @@ const scenarios = {
     await press(page, 'Escape', '1', 's', '?');
     assert.equal(await dialog.count(), 0, 'no dialog opens');
     assert.equal(await page.getByRole('radio', { checked: true }).count(), 0, 'no verdict is chosen');
+    const announced = () => page.evaluate(() => {
+      const keys = [...document.querySelectorAll('[aria-keyshortcuts]')].map((one) => one.getAttribute('aria-keyshortcuts'));
+      const hints = [...document.querySelectorAll('main kbd')].filter((one) => one.checkVisibility()).map((one) => one.innerText);
+      return [...keys, ...hints].filter((key) => key.length === 1);
+    });
+    assert.deepEqual(await announced(), [], 'keys that do nothing are announced to nobody');
+    assert.match(await page.locator('#will').innerText(), /^Undo takes it back/);
+    const by = { yes: `main[data-holder="${world.analyst.name}"]`, no: 'main:not([data-holder])' };
+    for (const held of ['yes', 'no']) {
+      // A click while the one before is still under way does nothing.
+      await until(`held: ${held}`, async () => {
+        if ((await page.locator(by[held]).count()) === 0) await page.locator('#take').click();
+        return page.locator(by[held]).waitFor({ timeout: 5_000 }).then(() => true, () => false);
+      });
+      assert.deepEqual(await announced(), [], 'nor by a page that is exchanged');
+    }
     await page.goto('/queue');
     await press(page, 'c', 'j');
     await page.waitForTimeout(500);
@@ -422,6 +438,7 @@ const scenarios = {
     await page.waitForLoadState('load');
     await page.getByRole('button', { name: /^keys/i }).click();
     await single.check();
+    assert.ok((await announced()).includes('1'), 'they are back');
     await press(page, 'Escape', 'g', 'q');
     await until('the queue', () => new URL(page.url()).pathname === '/queue');
   },

@@ -176,13 +176,13 @@ export function will() {
   if (form.block?.checked) words.push(`blocks the ${form.dataset.entity}`);
   const line = at("will");
   line.classList.remove("wrong");
-  const undo = el("kbd", {}, "u");
+  const undo = [el("span", { class: "without-keys" }, "undo"), el("kbd", {}, "u")];
   const does = words.join(" and ");
   const time = span(Number(form.dataset.undo));
   // One that labels nothing blocks nothing, and nobody has to agree to it.
   if (secondPerson && LABELS.includes(disposition)) {
-    line.replaceChildren(el("strong", {}, `A second person has to agree: ${secondPerson}.`), ` Then it ${does}. For ${time} `, undo, " takes it back.");
-  } else line.replaceChildren(`It ${does}, in ${time}; until then `, undo, " takes it back.");
+    line.replaceChildren(el("strong", {}, `A second person has to agree: ${secondPerson}.`), ` Then it ${does}. For ${time} `, ...undo, " takes it back.");
+  } else line.replaceChildren(`It ${does}, in ${time}; until then `, ...undo, " takes it back.");
 }
 
 function labels(payments, disposition) {
@@ -207,7 +207,7 @@ export async function decide() {
   const [disposition, reason, note] = [form.disposition.value, form.reason.value, form.note.value.trim()];
   if (!disposition || !reason) {
     at("will").classList.add("wrong");
-    say(at("will"), disposition ? "A reason is required: press r and choose one." : "Choose a verdict first: 1 to 4.");
+    say(at("will"), disposition ? "A reason is required: choose one." : "Choose a verdict first.");
     return disposition ? form.reason.focus() : undefined;
   }
   if (reason === "other" && !note) {

@@ -8,6 +8,8 @@ import { undo } from "./queue-undo.js";
 
 const PREFIX_MS = 1_200;
 const PLACE = "tripline:keys";
+const ANNOUNCED = "aria-keyshortcuts";
+const ASIDE = "data-keyshortcuts";
 const me = document.body.dataset.me;
 let prefixAt = 0;
 let areOff = false;
@@ -120,6 +122,18 @@ function shown() {
   at("single-keys").checked = !areOff;
   // The button that leads to the switch is never hidden while it is off.
   document.body.dataset.keys = areOff ? "off" : "on";
+  announced();
+}
+
+/** What does nothing is announced to nobody: a single key is put aside as data. */
+function announced() {
+  const [from, to] = areOff ? [ANNOUNCED, ASIDE] : [ASIDE, ANNOUNCED];
+  for (const one of document.querySelectorAll(`[${from}]`)) {
+    const key = one.getAttribute(from);
+    if (key.length > 1) continue;
+    one.removeAttribute(from);
+    one.setAttribute(to, key);
+  }
 }
 
 function switched() {
@@ -139,5 +153,7 @@ export function keys() {
   at("single-keys").addEventListener("change", switched);
   // Switched in another tab.
   addEventListener("storage", ({ key }) => (key === PLACE || key === null) && kept());
+  // Another alert, or rows that come anew.
+  new MutationObserver(() => areOff && announced()).observe(document.body, { childList: true, subtree: true });
   addEventListener("keydown", pressed);
 }

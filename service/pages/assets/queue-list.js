@@ -110,7 +110,10 @@ function follows(chosen, disposition, block) {
   if (block) texts.push("What they are about is blocked.");
   // As many as no one decides alone; the service says from how many on.
   const isMany = chosen.length >= Number(at("bulk").dataset.secondPerson);
+  const large = chosen.filter(({ dataset }) => "large" in dataset).length;
+  const weighs = block || disposition in labels;
   if (isMany) texts.push("These need a second person: nothing is done before a lead agrees.");
+  else if (large && weighs) texts.push(large === 1 ? "1 of them needs a second person." : `${large} of them need a second person.`);
   return `${texts.join(" ")} It can be undone for a while.`;
 }
 

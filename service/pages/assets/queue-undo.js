@@ -29,7 +29,8 @@ export function done(text, undo, id = null) {
   offer(kept);
 }
 
-const offer = ({ text, until }) => toast(text, { until, actions: [["Undo (u)", undo]] });
+const word = () => (document.body.dataset.keys === "off" ? "Undo" : "Undo (u)");
+const offer = ({ text, until }) => toast(text, { until, actions: [[word(), undo]] });
 
 /** A new page: what could be taken back still can. */
 export function begin() {

@@ -79,7 +79,7 @@ fn verdict(view: &AlertView) -> Markup {
             (note(view))
             p.will #will aria-live="polite" { (after(follows)) }
             p.buttons {
-                button.main type="submit" { "Decide " kbd { "Enter" } }
+                button.main type="submit" { "Decide " kbd.named { "Enter" } }
                 (save_note("Save the note only"))
             }
         }
@@ -106,7 +106,7 @@ fn after(follows: &Follows) -> Markup {
         @if let Some(why) = &follows.second_person {
             strong { "For a label or a block a second person has to agree: " (why) "." } " "
         }
-        kbd { "u" } " takes it back for " (time::span(follows.undo_ms)) "; nothing leaves before."
+        span.without-keys { "Undo" } kbd { "u" } " takes it back for " (time::span(follows.undo_ms)) "; nothing leaves before."
     }
 }
 

@@ -26,10 +26,7 @@ pub fn entity(view: &EntityView) -> String {
             }
             h2 { "Alerts" }
             @if view.alerts.is_empty() { p.soft { "None." } }
-            @else {
-                @let may = crate::May { work: false, ..view.shell.person.may };
-                (list::table(&html! { tbody { @for alert in &view.alerts { (list::row(alert, may, view.shell.now_ms)) } } }, may))
-            }
+            @else { (list::looked_at(&view.alerts, &view.shell)) }
         }
     };
     document(&view.shell, &Page { here: Here::Entity, title: &title, searched: "", main })

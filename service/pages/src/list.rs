@@ -1,11 +1,14 @@
 //! The list: tabs, filters, rows, and the bar of the bulk action.
 
+use std::collections::BTreeSet;
+
 use maud::{Markup, html};
 use queue::alert::{Alert, State};
 use queue::{ListOrder, ListQuery, Which};
+use schemas::currency::minor_digits;
 
 use crate::shell::{Here, Page, alert_path, document, part};
-use crate::view::{ListView, May};
+use crate::view::{ListView, May, Shell};
 use crate::{badge, dialog, mask, money, time};
 
 /// Columns that can be hidden, with their headings.
@@ -18,8 +21,8 @@ const COLUMNS: [(&str, &str); 6] = [
     ("holder", "Held by"),
 ];
 
-/// Expected losses that can be asked for, minor units.
-const LOSSES: [i64; 5] = [5_000, 10_000, 50_000, 100_000, 500_000];
+/// Expected losses that can be asked for, whole units of the queue's currency.
+const LOSSES: [i64; 5] = [50, 100, 500, 1_000, 5_000];
 
 /// The list's page.
 pub fn list(view: &ListView) -> String {
@@ -48,8 +51,14 @@ pub fn rows(view: &ListView) -> String {
     rows_of(view).into_string()
 }
 
-/// The table around rows, of this page and of the search.
-pub(crate) fn table(rows: &Markup, may: May) -> Markup {
+/// Alerts that are only looked at, such as those of a search: nothing is selected there.
+pub(crate) fn looked_at(alerts: &[Alert], shell: &Shell) -> Markup {
+    let may = May { work: false, ..shell.person.may };
+    let large = BTreeSet::new();
+    table(&html! { tbody { @for alert in alerts { (row(alert, may, shell.now_ms, &large)) } } }, may)
+}
+
+fn table(rows: &Markup, may: May) -> Markup {
     html! {
         div.panel.table-panel {
             table.alerts #alerts {
@@ -77,18 +86,19 @@ fn rows_of(view: &ListView) -> Markup {
             @if view.page.alerts.is_empty() {
                 tr.none { td colspan="10" { (nothing(view.query.which)) } }
             }
-            @for alert in &view.page.alerts { (row(alert, may, view.shell.now_ms)) }
+            @for alert in &view.page.alerts { (row(alert, may, view.shell.now_ms, &view.large)) }
         }
     }
 }
 
 /// An alert's row. On a phone it is a card.
-pub(crate) fn row(alert: &Alert, may: May, now_ms: i64) -> Markup {
+fn row(alert: &Alert, may: May, now_ms: i64, large: &BTreeSet<String>) -> Markup {
     let is_done = alert.state == State::Resolved;
     let holder = badge::holder(alert, now_ms);
     html! {
         tr data-alert=(alert.alert_id) data-version=(alert.version) data-loss=(alert.expected_loss_minor)
-            data-currency=(alert.currency) data-state=(alert.state.as_str()) data-holder=[holder.map(|(name, _)| name)] {
+            data-currency=(alert.currency) data-state=(alert.state.as_str()) data-holder=[holder.map(|(name, _)| name)]
+            data-large[large.contains(&alert.alert_id)] {
             @if may.work {
                 td.select {
                     input type="checkbox" disabled[alert.state != State::Open]
@@ -164,7 +174,7 @@ const fn nothing_text(which: Which) -> (&'static str, &'static str) {
         Which::Open | Which::Unclaimed => {
             ("Nothing waits", "Every alert is looked after. New ones appear here by themselves.")
         }
-        Which::Mine => ("Nothing of yours", "Press c to claim the next alert."),
+        Which::Mine => ("Nothing of yours", "What you claim stands here."),
         Which::Late => ("Nothing is late", "Everything that waits is within its time."),
         Which::Escalated => ("Nothing is escalated", "The leads have nothing to look at."),
         Which::Snoozed => ("Nothing sleeps", "Snoozed alerts stand here until they come back."),
@@ -215,8 +225,8 @@ fn filters(view: &ListView) -> Markup {
             datalist #rules { @for rule in &view.rules { option value=(rule); } }
             label { "At risk from " select name="min_loss_minor" {
                 option value="" { "any amount" }
-                @for loss in losses(query.min_loss_minor) {
-                    option value=(loss) selected[query.min_loss_minor == Some(loss)] { (money::amount(loss, "")) }
+                @for loss in losses(query.min_loss_minor, &view.currency) {
+                    option value=(loss) selected[query.min_loss_minor == Some(loss)] { (money::text(loss, &view.currency)) }
                 }
             } }
             button type="submit" { "Filter" }
@@ -226,9 +236,10 @@ fn filters(view: &ListView) -> Markup {
     }
 }
 
-/// The usual ones, and the one that was asked for.
-fn losses(asked: Option<i64>) -> Vec<i64> {
-    let mut all: Vec<_> = LOSSES.into_iter().chain(asked).collect();
+/// The usual ones, and the one that was asked for: minor units.
+fn losses(asked: Option<i64>, currency: &str) -> Vec<i64> {
+    let unit = 10_i64.pow(minor_digits(currency));
+    let mut all: Vec<_> = LOSSES.into_iter().map(|whole| whole * unit).chain(asked).collect();
     all.sort_unstable();
     all.dedup();
     all

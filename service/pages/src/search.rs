@@ -8,23 +8,36 @@ use crate::view::{May, SearchView};
 
 /// The page.
 pub fn search(view: &SearchView) -> String {
-    let may = May { work: false, ..view.shell.person.may };
+    let may = view.shell.person.may;
     let main = html! {
         main #main.list {
             h1 { "Search" }
             @if view.text.is_empty() {
-                p.soft { "Search for an alert's, decision's or payment's id, or for a key of any entity: whole, or its beginning." }
+                p.soft {
+                    "Search for an alert's, decision's or payment's id, or for a key of any entity: "
+                    @if may.reveal { "whole, or its beginning." } @else { "whole." }
+                }
             } @else {
                 p { (found(view.alerts.len())) " for " strong.searched { bdi { (view.text) } } }
                 @if view.alerts.is_empty() {
-                    p.soft { "An id has to be whole. Of a key three characters are enough, from its beginning." }
+                    p.soft { (how(may)) }
                 } @else {
-                    (list::table(&html! { tbody { @for alert in &view.alerts { (list::row(alert, may, view.shell.now_ms)) } } }, may))
+                    (list::looked_at(&view.alerts, &view.shell))
                 }
             }
         }
     };
     document(&view.shell, &Page { here: Here::Search, title: "Search", searched: &view.text, main })
+}
+
+/// What can be found; by their beginning keys are found for those only who may see them.
+const fn how(may: May) -> &'static str {
+    if may.reveal {
+        "An id has to be whole. Of a key three characters are enough, from its beginning; that it was searched for is in \
+         the audit log."
+    } else {
+        "Ids and keys have to be whole."
+    }
 }
 
 fn found(n: usize) -> String {

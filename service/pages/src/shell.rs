@@ -122,7 +122,7 @@ fn header(shell: &Shell, page: &Page<'_>) -> Markup {
             form.search role="search" action="/search" method="get" {
                 label.quiet for="search" { "Search" }
                 input #search type="search" name="text" value=(page.searched) maxlength="256" autocomplete="off"
-                    placeholder="Id, or a key's beginning" aria-keyshortcuts="/";
+                    placeholder=(if person.may.reveal { "Id, or a key's beginning" } else { "Id or key" }) aria-keyshortcuts="/";
                 kbd aria-hidden="true" { "/" }
             }
             button.plain #help-button type="button" aria-keyshortcuts="?" { "Keys " kbd { "?" } }

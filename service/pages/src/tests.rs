@@ -4,7 +4,7 @@
 
 mod sample;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use queue::alert::{Alert, Disposition};
 use sample::{CARD, alert_view, all, hostile_view, list_view, shell};
@@ -140,6 +140,8 @@ fn each_action_shows_its_key() {
         assert!(html.contains(&tag), "{key}");
         assert!(html.contains(&format!("<kbd>{key}</kbd>")), "{key}");
     }
+    // What is no single key stays where those are switched off.
+    assert!(html.contains("<kbd class=\"named\">Enter</kbd>"));
     for key in ["y", "x"] {
         assert!(
             crate::alert(&sample::proposed_view()).contains(&format!("aria-keyshortcuts=\"{key}\"")),
@@ -245,6 +247,41 @@ fn a_second_person_is_for_verdicts_that_label() {
     let list = list_view(vec![]);
     assert_eq!(bulk(&list).as_deref(), Some("50"));
     assert_eq!(bulk(&ListView { second_person_bulk: None, ..list }), None);
+}
+
+#[test]
+fn a_row_says_that_its_alert_is_large() {
+    let alerts = vec![sample::alert(0), sample::alert(1)];
+    let large = BTreeSet::from([alerts[1].alert_id.clone()]);
+    let html = crate::list(&ListView { large, ..list_view(alerts) });
+    let rows = tags(&html).into_iter().filter(|tag| attribute(tag, "data-loss").is_some());
+    assert_eq!(rows.map(|row| row.contains(" data-large")).collect::<Vec<_>>(), [false, true]);
+}
+
+#[test]
+fn the_lower_bound_is_in_the_queues_currency() {
+    for (currency, first) in [
+        ("EUR", "<option value=\"5000\">50.00\u{202f}EUR</option>"),
+        ("JPY", "<option value=\"50\">50\u{202f}JPY</option>"),
+        ("KWD", "<option value=\"50000\">50.000\u{202f}KWD</option>"),
+    ] {
+        let html = crate::list(&ListView { currency: currency.to_owned(), ..list_view(vec![]) });
+        assert!(html.contains(first), "{first}");
+    }
+}
+
+#[test]
+fn the_search_says_what_it_finds_for_whom() {
+    let search = |reveal: bool| {
+        let mut shell = shell();
+        shell.person.may.reveal = reveal;
+        crate::search(&SearchView { shell, text: "tok".to_owned(), alerts: vec![] })
+    };
+    let whole = "Ids and keys have to be whole.";
+    let beginning = "that it was searched for is in the audit log.";
+    assert!(search(true).contains(beginning) && !search(true).contains(whole));
+    assert!(search(false).contains(whole) && !search(false).contains(beginning));
+    assert!(search(false).contains("placeholder=\"Id or key\""));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What the pages are made of: filled by the service, shown by the pages. Times are milliseconds since 1970.
 
+use std::collections::BTreeSet;
+
 use queue::alert::{Alert, AlertDetail, KnownLabel};
 use queue::{AuditPage, AuditQuery, Dashboard, ListPage, ListQuery, SavedFilter};
 use schemas::decision::Verdict;
@@ -58,6 +60,10 @@ pub struct ListView {
     pub rules: Vec<String>,
     /// Alerts of one bulk action from which on it needs a second person, if ever.
     pub second_person_bulk: Option<usize>,
+    /// Ids of the alerts so large that a verdict which labels or blocks needs a second person.
+    pub large: BTreeSet<String>,
+    /// ISO 4217: what amounts are compared in, the lower bound among them.
+    pub currency: String,
 }
 
 /// An alert with its surroundings.

@@ -11,7 +11,6 @@ CREATE INDEX alerts_by_rule_and_amount ON alerts (rule, amount_value_minor DESC,
 
 -- By which rules rank and values were computed, as a hash of them. Others than those of now, and they are computed anew.
 ALTER TABLE alerts ADD COLUMN ranked_by TEXT NOT NULL DEFAULT '';
-CREATE INDEX alerts_by_terms ON alerts (ranked_by) WHERE state <> 'resolved';
 
 -- Of resolved ones once, as far as no rate is needed.
 UPDATE alerts SET stopped_minor = COALESCE((SELECT CAST(SUM(h.amount_minor) AS BIGINT) FROM hits h

@@ -39,10 +39,13 @@ fn begun(world: &World, process: &mut Process) {
 }
 
 fn finish(world: &World, inputs: &Inputs, process: &mut Process) {
-    until("everything is committed", Duration::from_secs(180), || {
+    let end = Instant::now() + Duration::from_secs(180);
+    while !world.is_committed() {
         assert_eq!(process.ended(), None, "{}", process.log_tail());
-        world.is_committed()
-    });
+        let left = || format!("{:?} is committed; the log ends:\n{}", world.committed(), process.log_tail());
+        assert!(Instant::now() < end, "{}", left());
+        std::thread::sleep(Duration::from_millis(50));
+    }
     process.signal("TERM");
     let status = process.wait(ENDS_WITHIN);
     assert!(status.success(), "{status}\n{}", process.log_tail());

@@ -38,6 +38,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// While no records are wanted the consumer is still asked this often, or the group takes the partitions away.
 const IDLE_POLL_EVERY: Duration = Duration::from_millis(500);
 
+/// A commit that has no answer after this time has none: the client itself asks for a minute at most, mostly for seconds.
+const COMMIT_WITHIN: Duration = Duration::from_secs(60);
+
 /// Where the brokers are and what the topics are called.
 #[derive(Debug, Clone)]
 pub struct KafkaOptions {
@@ -142,6 +145,8 @@ pub struct KafkaTransport {
     polled: Instant,
     /// All partitions are paused because no records are wanted.
     held: bool,
+    /// When a commit was asked for that was not answered yet.
+    commit_asked: Option<Instant>,
     tail: Option<TailReader>,
 }
 
@@ -167,6 +172,7 @@ impl KafkaTransport {
             subscribed: false,
             polled,
             held: false,
+            commit_asked: None,
             tail: None,
         })
     }
@@ -330,6 +336,13 @@ impl Transport for KafkaTransport {
         if let Some((code, reason)) = self.producer.client().fatal_error() {
             return Err(TransportError::Fatal(format!("kafka producer: {code}: {reason}")));
         }
+        if self.shared.take_commit_heard() {
+            self.commit_asked = None;
+        } else if self.commit_asked.is_some_and(|asked| asked.elapsed() > COMMIT_WITHIN) {
+            tracing::warn!("a commit of offsets was never answered and is made again");
+            self.commit_asked = None;
+            self.shared.push(Event::CommitFailed);
+        }
         self.shared.drain(events)
     }
 
@@ -385,6 +398,7 @@ impl Transport for KafkaTransport {
         if list.count() == 0 {
             return Ok(());
         }
+        self.commit_asked = (!wait).then(Instant::now);
         let mode = if wait { CommitMode::Sync } else { CommitMode::Async };
         self.ask(self.consumer.commit(&list, mode), "kafka commit")
     }

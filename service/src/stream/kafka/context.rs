@@ -32,6 +32,7 @@ struct State {
     revoked: Vec<(u64, Source)>,
     changes: u64,
     acknowledged: usize,
+    commit_heard: bool,
     undeliverable: Option<String>,
 }
 
@@ -61,6 +62,11 @@ impl Shared {
 
     pub fn push(&self, event: Event) {
         self.state().events.push(event);
+    }
+
+    /// Whether a commit was answered, well or not, since it was asked last.
+    pub fn take_commit_heard(&self) -> bool {
+        std::mem::take(&mut self.state().commit_heard)
     }
 
     /// Counts assignments and revocations.
@@ -173,6 +179,7 @@ impl ConsumerContext for Group {
     }
 
     fn commit_callback(&self, result: Result<(), KafkaError>, _: &TopicPartitionList) {
+        self.0.state().commit_heard = true;
         if let Err(error) = result {
             tracing::warn!(%error, "offsets were not committed and will be again");
             self.0.push(Event::CommitFailed);

@@ -237,9 +237,11 @@ async fn open(config: QueueConfig, desk: Arc<Desk>) {
     loop {
         match Queue::open(&config.url, config.rules.clone()).await {
             Ok(queue) => {
-                ranked(queue.rank_anew().await);
-                desk.queue.store(Some(Arc::new(queue)));
-                return desk.standing.met(Part::Look, None);
+                let queue = Arc::new(queue);
+                desk.queue.store(Some(Arc::clone(&queue)));
+                desk.standing.met(Part::Look, None);
+                // Beside those who ask already: a hundred thousand by other rules take a while.
+                return ranked(queue.rank_anew().await);
             }
             Err(error) => desk.standing.met(Part::Look, Some(error.to_string())),
         }

@@ -83,6 +83,8 @@ export async function signIn(page, url, name, password) {
 
 /** Presses keys one after the other, as an analyst types: `press(page, 'g', 'q')`. */
 export async function press(page, ...keys) {
+  // Before its scripts are there a page hears no key.
+  await page.waitForFunction(() => document.body?.dataset.keys ?? !document.querySelector('script[type="module"]'));
   for (const key of keys) await page.keyboard.press(key);
 }
 

@@ -131,9 +131,14 @@ function outcome(decided, disposition) {
 
 /** Something changed: the rows come anew, but not from under a pointer that moves. */
 export function stir() {
-  clearTimeout(later);
+  // Where something changes all the time one would else wait for a pause that never comes.
+  if (later !== null) return;
   const rest = STILL_MS - (Date.now() - pointerAt);
-  later = setTimeout(() => (STILL_MS > Date.now() - pointerAt ? stir() : reread(BACKGROUND)), Math.max(400, rest));
+  later = setTimeout(() => {
+    later = null;
+    if (STILL_MS > Date.now() - pointerAt) stir();
+    else reread(BACKGROUND);
+  }, Math.max(400, rest));
 }
 
 const reload = () => reread({});

@@ -62,12 +62,23 @@ export function speak(text) {
   at("spoken").textContent = text;
 }
 
+let asks = 0;
+
 /** Opens a dialog; gives the word of the button that closed it, empty when it was left. */
 export function asked(id) {
   const dialog = at(id);
+  const own = (asks += 1);
   dialog.returnValue = "";
   dialog.showModal();
-  return new Promise((resolve) => dialog.addEventListener("close", () => resolve(dialog.returnValue), { once: true }));
+  return new Promise((resolve) => {
+    const closed = () => {
+      // That it was closed the time before is heard late: by then it may be open again.
+      if (own === asks && dialog.open) return;
+      dialog.removeEventListener("close", closed);
+      resolve(own === asks ? dialog.returnValue : "");
+    };
+    dialog.addEventListener("close", closed);
+  });
 }
 
 export const isAsking = () => document.querySelector("dialog[open]") !== null;
